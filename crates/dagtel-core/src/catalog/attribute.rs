@@ -1,0 +1,93 @@
+//! Keys of attributes.
+
+use smol_str::SmolStr;
+
+macro_rules! attributes {
+    ($($(#[$doc:meta])* $name:ident = $text:literal;)*) => {
+        $($(#[$doc])* pub const $name: SmolStr = SmolStr::new_static($text);)*
+
+        /// Every key, in the order of declaration.
+        pub const ALL: &[SmolStr] = &[$($name),*];
+    };
+}
+
+attributes! {
+    /// The DAG.
+    DAG_ID = "dag_id";
+    /// The run.
+    RUN_ID = "run_id";
+    /// How many times the run was cleared before.
+    ATTEMPT = "attempt";
+    /// The task.
+    TASK_ID = "task_id";
+    /// The index of a mapped task instance, -1 when it is not mapped.
+    MAP_INDEX = "map_index";
+    /// The try, from 1; 0 when the task instance never ran.
+    TRY_NUMBER = "try_number";
+    /// The state at the end.
+    STATE = "state";
+    /// What kind of run: `manual`, `scheduled`, `backfill`, `asset_triggered`.
+    RUN_TYPE = "run_type";
+    /// The date that the run is for, RFC 3339.
+    LOGICAL_DATE = "logical_date";
+    /// Start of the data interval, RFC 3339.
+    DATA_INTERVAL_START = "data_interval_start";
+    /// End of the data interval, RFC 3339. `dagrun.schedule_delay` counts from it.
+    DATA_INTERVAL_END = "data_interval_end";
+    /// When the run was created, RFC 3339.
+    QUEUED_AT = "queued_at";
+    /// Task instances in the run, tries not counted apart.
+    TASK_COUNT = "task_count";
+    /// Distinct execution modes of the run's tasks.
+    EXECUTION_MODES = "execution_modes";
+    /// What triggered the run, in the engine's word.
+    TRIGGERED_BY = "triggered_by";
+    /// The class that does the work.
+    OPERATOR = "operator";
+    /// Where the work is done: Cosmos's `local`, `virtualenv`, `kubernetes`, …, or the engine's own word.
+    EXECUTION_MODE = "execution_mode";
+    /// The pool.
+    POOL = "pool";
+    /// The queue.
+    QUEUE = "queue";
+    /// The host it ran on.
+    HOSTNAME = "hostname";
+    /// Whether the task is mapped.
+    IS_MAPPED = "is_mapped";
+    /// Whether the task has call-backs.
+    HAS_CALLBACK = "has_callback";
+    /// Seconds from start to end.
+    DURATION = "duration_s";
+    /// Seconds from queued to start.
+    QUEUED_DURATION = "queued_duration_s";
+    /// Seconds from scheduled to queued.
+    SCHEDULED_DURATION = "scheduled_duration_s";
+    /// Ids of upstream tasks to which no link could be made, because none of their tries is known.
+    UPSTREAM_TASK_IDS = "upstream_task_ids";
+    /// The kind of a link; values in [`super::link`].
+    LINK_TYPE = "link.type";
+    /// Which way a dependency link points: always `upstream`.
+    LINK_DIRECTION = "link.direction";
+    /// The class of an error, of low cardinality.
+    ERROR_TYPE = "error.type";
+    /// The type of an exception.
+    EXCEPTION_TYPE = "exception.type";
+    /// The message of an exception.
+    EXCEPTION_MESSAGE = "exception.message";
+    /// The stack trace of an exception.
+    EXCEPTION_STACKTRACE = "exception.stacktrace";
+    /// The process that ran it.
+    PROCESS_PID = "process.pid";
+    /// OpenTelemetry's name for the DAG.
+    CICD_PIPELINE_NAME = "cicd.pipeline.name";
+    /// OpenTelemetry's name for the run.
+    CICD_PIPELINE_RUN_ID = "cicd.pipeline.run.id";
+    /// OpenTelemetry's word for how the run ended.
+    CICD_PIPELINE_RESULT = "cicd.pipeline.result";
+    /// OpenTelemetry's name for the task.
+    CICD_PIPELINE_TASK_NAME = "cicd.pipeline.task.name";
+    /// OpenTelemetry's name for the try: `<run_id>/<task_id>/<map_index>/<try_number>`.
+    CICD_PIPELINE_TASK_RUN_ID = "cicd.pipeline.task.run.id";
+    /// OpenTelemetry's word for how the try ended.
+    CICD_PIPELINE_TASK_RUN_RESULT = "cicd.pipeline.task.run.result";
+}

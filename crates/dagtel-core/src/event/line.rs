@@ -1,0 +1,362 @@
+//! The published form of an event: one flat JSON object on one line, writable by hand and by any language.
+//!
+//! ```json
+//! {"event":"task.finished","dag_id":"sales","run_id":"2026-11-20","task_id":"load","state":"success","at":1795208640.5}
+//! ```
+//!
+//! [`schema`] is its JSON Schema. A field that is not known is an error that names it, because a misspelled field would
+//! otherwise be lost in silence.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
+
+use super::{
+    Event, Exception, Fact, RunChange, RunDetails, RunState, TaskChange, TaskDetails, TaskState, Truth,
+};
+use crate::key::{DEFAULT_NAMESPACE, RunKey, TryKey, UNMAPPED};
+use crate::time::Timestamp;
+use crate::value::Value;
+
+/// One event as a JSON object. See the fields for what each kind of event needs.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "dagtel event")]
+pub struct EventLine {
+    /// What happened.
+    pub event: EventName,
+    /// When it happened: RFC 3339 text or seconds since the Unix epoch.
+    pub at: Timestamp,
+    /// The deployment.
+    #[serde(default = "default_namespace")]
+    #[schemars(with = "String")]
+    pub namespace: SmolStr,
+    /// The DAG.
+    #[schemars(with = "String")]
+    pub dag_id: SmolStr,
+    /// The run.
+    #[schemars(with = "String")]
+    pub run_id: SmolStr,
+    /// How many times the run was cleared before.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub attempt: u32,
+    /// The task; needed by every `task.*` event, not allowed on the others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub task_id: Option<SmolStr>,
+    /// The index of a mapped task instance; -1 when it is not mapped.
+    #[serde(default = "unmapped", skip_serializing_if = "is_unmapped")]
+    pub map_index: i32,
+    /// The try, from 1; 0 for a task instance that never ran.
+    #[serde(default = "first_try", skip_serializing_if = "is_first_try")]
+    pub try_number: u32,
+    /// The state at the end; needed by `dag_run.finished` and `task.finished`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+    /// Who says so.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub truth: Truth,
+    /// Why it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exception: Option<Box<Exception>>,
+    /// The ids of the tasks this one waited for (`task.*`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Vec<String>>")]
+    pub upstream: Option<Vec<SmolStr>>,
+    /// Dependencies of the run as pairs of upstream and downstream task id (`dag_run.*`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<(String, String)>")]
+    pub edges: Vec<(SmolStr, SmolStr)>,
+    /// Whether every task instance is reported once more, with `"truth":"roster"`, when the run ends (`dag_run.*`).
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub roster: bool,
+    /// W3C traceparent of what started the run (`dag_run.*`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub trigger: Option<SmolStr>,
+    /// Attributes by their key, such as `operator`, `pool`, `execution_mode`, or your own.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(with = "BTreeMap<String, Value>")]
+    pub attributes: BTreeMap<SmolStr, Value>,
+}
+
+/// The kinds of event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[non_exhaustive]
+pub enum EventName {
+    /// The run was created.
+    #[serde(rename = "dag_run.queued")]
+    RunQueued,
+    /// The run started.
+    #[serde(rename = "dag_run.started")]
+    RunStarted,
+    /// The run ended.
+    #[serde(rename = "dag_run.finished")]
+    RunFinished,
+    /// Something else became known about the run.
+    #[serde(rename = "dag_run.updated")]
+    RunUpdated,
+    /// Another process reports the run's end.
+    #[serde(rename = "dag_run.handed_over")]
+    RunHandedOver,
+    /// The scheduler decided that the try may run.
+    #[serde(rename = "task.scheduled")]
+    TaskScheduled,
+    /// The try was given to an executor.
+    #[serde(rename = "task.queued")]
+    TaskQueued,
+    /// The try started.
+    #[serde(rename = "task.started")]
+    TaskStarted,
+    /// The try waits for a trigger.
+    #[serde(rename = "task.deferred")]
+    TaskDeferred,
+    /// The try runs again after a deferral.
+    #[serde(rename = "task.resumed")]
+    TaskResumed,
+    /// The try ended.
+    #[serde(rename = "task.finished")]
+    TaskFinished,
+    /// Something else became known about the try.
+    #[serde(rename = "task.updated")]
+    TaskUpdated,
+    /// Another process reports the try's end.
+    #[serde(rename = "task.handed_over")]
+    TaskHandedOver,
+}
+
+/// Why a well-formed JSON object is no event.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LineError {
+    /// A `task.*` event without `task_id`.
+    #[error("the event has no \"task_id\": a task.* event must say which task it is about")]
+    NoTask,
+    /// A `dag_run.*` event with `task_id`.
+    #[error("the event is about the run but has \"task_id\" {0:?}: leave it out, or use a task.* event")]
+    UnexpectedTask(SmolStr),
+    /// A finished event without `state`.
+    #[error("the event has no \"state\": a finished event must say one of {0}")]
+    NoState(String),
+    /// A state that there is not.
+    #[error("the state {0:?} is not known: use one of {1}")]
+    UnknownState(String, String),
+}
+
+impl TryFrom<EventLine> for Event {
+    type Error = LineError;
+
+    fn try_from(line: EventLine) -> Result<Self, LineError> {
+        let fact = match run_change(&line)? {
+            Some(change) => run_fact(&line, change)?,
+            None => task_fact(&line)?,
+        };
+        let run = RunKey {
+            namespace: line.namespace,
+            dag_id: line.dag_id,
+            run_id: line.run_id,
+            attempt: line.attempt,
+        };
+        Ok(Self { run: Arc::new(run), at: line.at, truth: line.truth, fact })
+    }
+}
+
+fn run_change(line: &EventLine) -> Result<Option<RunChange>, LineError> {
+    Ok(Some(match line.event {
+        EventName::RunQueued => RunChange::Queued,
+        EventName::RunStarted => RunChange::Started,
+        EventName::RunUpdated => RunChange::Updated,
+        EventName::RunHandedOver => RunChange::HandedOver,
+        EventName::RunFinished => {
+            RunChange::Finished(state(line, RunState::parse, RunState::ALL, RunState::as_str)?)
+        }
+        _ => return Ok(None),
+    }))
+}
+
+fn run_fact(line: &EventLine, change: RunChange) -> Result<Fact, LineError> {
+    if let Some(task) = &line.task_id {
+        return Err(LineError::UnexpectedTask(task.clone()));
+    }
+    let details = RunDetails {
+        edges: line.edges.clone(),
+        roster: line.roster,
+        trigger: line.trigger.clone(),
+        exception: line.exception.clone(),
+        attributes: attributes(line),
+    };
+    Ok(Fact::Run { change, details })
+}
+
+fn task_fact(line: &EventLine) -> Result<Fact, LineError> {
+    let task_id = line.task_id.clone().ok_or(LineError::NoTask)?;
+    let change = match line.event {
+        EventName::TaskScheduled => TaskChange::Scheduled,
+        EventName::TaskQueued => TaskChange::Queued,
+        EventName::TaskStarted => TaskChange::Started,
+        EventName::TaskDeferred => TaskChange::Deferred,
+        EventName::TaskResumed => TaskChange::Resumed,
+        EventName::TaskHandedOver => TaskChange::HandedOver,
+        EventName::TaskFinished => {
+            TaskChange::Finished(state(line, TaskState::parse, TaskState::ALL, TaskState::as_str)?)
+        }
+        _ => TaskChange::Updated,
+    };
+    let key = TryKey { task_id, map_index: line.map_index, try_number: line.try_number };
+    let details = TaskDetails {
+        upstream: line.upstream.clone(),
+        exception: line.exception.clone(),
+        attributes: attributes(line),
+    };
+    Ok(Fact::Task { key, change, details })
+}
+
+fn attributes(line: &EventLine) -> Vec<(SmolStr, Value)> {
+    line.attributes.iter().map(|(key, value)| (key.clone(), value.clone())).collect()
+}
+
+fn state<S: Copy>(
+    line: &EventLine,
+    parse: fn(&str) -> Option<S>,
+    all: &[S],
+    word: fn(S) -> &'static str,
+) -> Result<S, LineError> {
+    let known = || all.iter().map(|state| word(*state)).collect::<Vec<_>>().join(", ");
+    let text = line.state.as_deref().ok_or_else(|| LineError::NoState(known()))?;
+    parse(text).ok_or_else(|| LineError::UnknownState(text.to_owned(), known()))
+}
+
+impl From<&Event> for EventLine {
+    fn from(event: &Event) -> Self {
+        let mut line = Self {
+            event: EventName::RunUpdated,
+            at: event.at,
+            namespace: event.run.namespace.clone(),
+            dag_id: event.run.dag_id.clone(),
+            run_id: event.run.run_id.clone(),
+            attempt: event.run.attempt,
+            task_id: None,
+            map_index: UNMAPPED,
+            try_number: 1,
+            state: None,
+            truth: event.truth,
+            exception: None,
+            upstream: None,
+            edges: Vec::new(),
+            roster: false,
+            trigger: None,
+            attributes: BTreeMap::new(),
+        };
+        match &event.fact {
+            Fact::Run { change, details } => line.set_run(change, details),
+            Fact::Task { key, change, details } => line.set_task(key, change, details),
+        }
+        line
+    }
+}
+
+impl EventLine {
+    fn set_run(&mut self, change: &RunChange, details: &RunDetails) {
+        self.event = match change {
+            RunChange::Queued => EventName::RunQueued,
+            RunChange::Started => EventName::RunStarted,
+            RunChange::Updated => EventName::RunUpdated,
+            RunChange::HandedOver => EventName::RunHandedOver,
+            RunChange::Finished(state) => {
+                self.state = Some(state.to_string());
+                EventName::RunFinished
+            }
+        };
+        self.edges.clone_from(&details.edges);
+        self.roster = details.roster;
+        self.trigger.clone_from(&details.trigger);
+        self.exception.clone_from(&details.exception);
+        self.attributes = details.attributes.iter().cloned().collect();
+    }
+
+    fn set_task(&mut self, key: &TryKey, change: &TaskChange, details: &TaskDetails) {
+        self.event = match change {
+            TaskChange::Scheduled => EventName::TaskScheduled,
+            TaskChange::Queued => EventName::TaskQueued,
+            TaskChange::Started => EventName::TaskStarted,
+            TaskChange::Deferred => EventName::TaskDeferred,
+            TaskChange::Resumed => EventName::TaskResumed,
+            TaskChange::Updated => EventName::TaskUpdated,
+            TaskChange::HandedOver => EventName::TaskHandedOver,
+            TaskChange::Finished(state) => {
+                self.state = Some(state.to_string());
+                EventName::TaskFinished
+            }
+        };
+        self.task_id = Some(key.task_id.clone());
+        self.map_index = key.map_index;
+        self.try_number = key.try_number;
+        self.upstream.clone_from(&details.upstream);
+        self.exception.clone_from(&details.exception);
+        self.attributes = details.attributes.iter().cloned().collect();
+    }
+}
+
+/// The JSON Schema (draft 2020-12) of [`EventLine`].
+pub fn schema() -> schemars::Schema {
+    schemars::schema_for!(EventLine)
+}
+
+fn default_namespace() -> SmolStr {
+    DEFAULT_NAMESPACE
+}
+
+fn unmapped() -> i32 {
+    UNMAPPED
+}
+
+fn first_try() -> u32 {
+    1
+}
+
+fn is_unmapped(index: &i32) -> bool {
+    *index == UNMAPPED
+}
+
+fn is_first_try(number: &u32) -> bool {
+    *number == 1
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(json: &str) -> Result<Event, String> {
+        let line: EventLine = serde_json::from_str(json).map_err(|e| e.to_string())?;
+        line.try_into().map_err(|e: LineError| e.to_string())
+    }
+
+    #[test]
+    fn a_line_round_trips() {
+        let json = r#"{"event":"task.finished","at":"2026-11-20T21:04:00.000000000Z","namespace":"prod","dag_id":"sales","run_id":"r","attempt":1,"task_id":"load","map_index":3,"try_number":2,"state":"failed","truth":"roster","exception":{"type":"E","message":"m","stacktrace":""},"upstream":["extract"],"attributes":{"operator":"bash","rows":3}}"#;
+        let event = read(json).unwrap();
+        assert_eq!(serde_json::to_string(&EventLine::from(&event)).unwrap(), json);
+    }
+
+    #[test]
+    fn what_is_missing_or_wrong_is_named() {
+        let check = |json, part: &str| {
+            let error = read(json).unwrap_err();
+            assert!(error.contains(part), "{error}");
+        };
+        check(r#"{"event":"task.started","at":1,"dag_id":"d","run_id":"r"}"#, "\"task_id\"");
+        check(r#"{"event":"dag_run.started","at":1,"dag_id":"d","run_id":"r","task_id":"t"}"#, "task_id");
+        check(r#"{"event":"dag_run.finished","at":1,"dag_id":"d","run_id":"r"}"#, "success, failed");
+        check(r#"{"event":"dag_run.finished","at":1,"dag_id":"d","run_id":"r","state":"ok"}"#, "\"ok\"");
+        check(r#"{"event":"dag_run.started","at":1,"dag_id":"d","run_id":"r","dagid":1}"#, "dagid");
+        check(r#"{"event":"dag_run.begun","at":1,"dag_id":"d","run_id":"r"}"#, "dag_run.started");
+        check(r#"{"event":"dag_run.started","dag_id":"d","run_id":"r"}"#, "at");
+    }
+}

@@ -1,0 +1,166 @@
+//! Events: facts about DAG runs and tries, as plain data.
+//!
+//! An event is self-sufficient: it carries the whole key of what it is about and its own time, so events may be read
+//! in any order, from any number of writers, and more than once. [`line`] is their published JSON form.
+
+pub mod line;
+mod state;
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
+
+pub use self::state::{RunState, TaskState};
+use crate::key::{RunKey, TryKey};
+use crate::time::Timestamp;
+use crate::value::Attribute;
+
+/// One fact.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// The run it is about, or the run of the try it is about.
+    pub run: Arc<RunKey>,
+    /// When it happened (not when it was written).
+    pub at: Timestamp,
+    /// Who says so.
+    pub truth: Truth,
+    /// What happened.
+    pub fact: Fact,
+}
+
+/// How strongly a fact is known, weakest first. For each thing that can be known of a try (its start, its end, an
+/// attribute) the strongest fact counts, whatever the order in which they came.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[derive(schemars::JsonSchema)]
+#[non_exhaustive]
+pub enum Truth {
+    /// Concluded from silence: the writer is dead and reported no end.
+    Inferred,
+    /// The scheduler's list of task instances at the end of the run.
+    Roster,
+    /// The process that did it said so.
+    #[default]
+    Reported,
+}
+
+/// What an event says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Fact {
+    /// About the run.
+    Run {
+        /// What changed.
+        change: RunChange,
+        /// What else became known.
+        details: RunDetails,
+    },
+    /// About one try of a task instance.
+    Task {
+        /// Which try.
+        key: TryKey,
+        /// What changed.
+        change: TaskChange,
+        /// What else became known.
+        details: TaskDetails,
+    },
+}
+
+/// What changed for a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum RunChange {
+    /// It was created and waits to be started.
+    Queued,
+    /// It started.
+    Started,
+    /// It came to its end in this state.
+    Finished(RunState),
+    /// Only the details are new.
+    Updated,
+    /// Another process will report the end; this one's silence means nothing.
+    HandedOver,
+}
+
+/// What changed for one try of a task instance.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum TaskChange {
+    /// The scheduler decided that it may run.
+    Scheduled,
+    /// It was given to an executor.
+    Queued,
+    /// It started.
+    Started,
+    /// It gave its worker back and waits for a trigger.
+    Deferred,
+    /// It runs again after a deferral.
+    Resumed,
+    /// It came to its end in this state.
+    Finished(TaskState),
+    /// Only the details are new.
+    Updated,
+    /// Another process will report the end; this one's silence means nothing.
+    HandedOver,
+}
+
+/// What may be known of a run besides its times and its state.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RunDetails {
+    /// Dependencies between tasks as (upstream, downstream).
+    pub edges: Vec<(SmolStr, SmolStr)>,
+    /// Whether the engine reports every task instance once more, with its last state, when the run ends
+    /// ([`Truth::Roster`]). Then the spans of tries wait for it, because it knows times that nobody else does.
+    pub roster: bool,
+    /// A W3C `traceparent` of what started the run: a link of the root span. (Not its parent: the run's trace id is
+    /// derived from its key, so that everybody knows it.)
+    pub trigger: Option<SmolStr>,
+    /// Why the run failed.
+    pub exception: Option<Box<Exception>>,
+    /// Attributes, by the keys of [`crate::catalog::attribute`] or the engine's own.
+    pub attributes: Vec<Attribute>,
+}
+
+/// What may be known of a try besides its times and its state.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TaskDetails {
+    /// The ids of the tasks it waited for. `None`: not known here; the run's edges count then.
+    pub upstream: Option<Vec<SmolStr>>,
+    /// Why it failed.
+    pub exception: Option<Box<Exception>>,
+    /// Attributes, by the keys of [`crate::catalog::attribute`] or the engine's own.
+    pub attributes: Vec<Attribute>,
+}
+
+/// An error as OpenTelemetry records it (`specification/trace/exceptions.md`).
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Exception {
+    /// Its type, such as `ValueError` or `std::io::Error`. It becomes `error.type`, so it must be of low cardinality.
+    #[serde(rename = "type")]
+    #[schemars(with = "String")]
+    pub kind: SmolStr,
+    /// Its message.
+    #[serde(default)]
+    #[schemars(with = "String")]
+    pub message: SmolStr,
+    /// Its stack trace, in the language's own form. Empty when there is none.
+    #[serde(default)]
+    #[schemars(with = "String")]
+    pub stacktrace: SmolStr,
+}
+
+impl RunDetails {
+    /// Whether there is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl TaskDetails {
+    /// Whether there is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        self.upstream.is_none() && self.exception.is_none() && self.attributes.is_empty()
+    }
+}

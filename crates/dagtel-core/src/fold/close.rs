@@ -1,0 +1,154 @@
+//! Closing: decides what is true of what has become final, and takes it out of the fold.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::anomaly::{Anomalies, Anomaly};
+use super::change::{Change, ClosedRun, ClosedTry, Links};
+use super::count;
+use super::link::LinkFinder;
+use super::run::{Run, RunEnd};
+use super::task::{Try, TryEnd};
+use crate::catalog::attribute;
+use crate::event::{RunState, TaskState, Truth};
+use crate::key::TryKey;
+use crate::metrics::Metrics;
+use crate::time::Timestamp;
+
+/// Looks at the tries of an open run about which there is news: counts what is settled, and closes what is final.
+/// Returns whether something waits for time to pass.
+pub(super) fn settled(
+    run: &mut Run,
+    watermark: Timestamp,
+    hold: Duration,
+    metrics: &mut Metrics,
+    anomalies: &mut Anomalies,
+    changes: &mut Vec<Change>,
+) -> bool {
+    let past = |at: Timestamp| watermark >= at.saturating_add(hold);
+    let mut news = std::mem::take(&mut run.news);
+    news.sort_unstable();
+    let mut final_tries = Vec::new();
+    for key in news {
+        let Some(task) = run.tries.get_mut(&key) else { continue };
+        let started = task.started.is_some_and(|told| told.truth == Truth::Reported && past(told.at));
+        let ended = task.end.is_some_and(|end| end.truth == Truth::Reported && past(end.at));
+        count::settled(metrics, &run.key, &key, task, started, ended);
+        let waits = (task.started.is_some() && !started) || (task.end.is_some() && !ended);
+        task.listed = waits;
+        if waits {
+            run.news.push(key.clone());
+        }
+        if ended && !run.roster {
+            final_tries.push(key);
+        }
+    }
+    close_tries(run, final_tries, metrics, anomalies, changes);
+    !run.news.is_empty()
+}
+
+/// Closes a run, and every try of it that is not yet closed.
+pub(super) fn run(
+    mut run: Run,
+    metrics: &mut Metrics,
+    anomalies: &mut Anomalies,
+    changes: &mut Vec<Change>,
+) {
+    if run.end.is_none() && run.announced && !run.handed_over {
+        run.end = Some(RunEnd { truth: Truth::Inferred, at: run.last_seen, state: RunState::Lost });
+        count::active(&mut run, metrics);
+    }
+    infer_ends(&mut run);
+    let open = run.tries.iter().filter(|(_, task)| !task.closed && task.end.is_some());
+    let open = open.map(|(key, _)| key.clone()).collect();
+    close_tries(&mut run, open, metrics, anomalies, changes);
+    match run.end {
+        Some(end) => {
+            count::run_closed(metrics, &run, end);
+            changes.push(Change::Run(Box::new(closed_run(run, end))));
+        }
+        None if !run.announced => anomalies.add(Anomaly::Orphan, 1),
+        None => {}
+    }
+}
+
+/// Gives every try an end: one that started and never reported its end is lost at its last sign of life, one that
+/// never started was cancelled with its run. A try that another process is to end is left alone while its run is open.
+fn infer_ends(run: &mut Run) {
+    let run_end = run.end.map(|end| end.at);
+    for task in run.tries.values_mut().filter(|task| task.end.is_none()) {
+        if task.handed_over && run_end.is_none() {
+            continue;
+        }
+        let started = task.started.map(|told| told.at);
+        let (state, at) = match started {
+            Some(start) => (TaskState::Lost, task.last_seen.max(start)),
+            None => (TaskState::Cancelled, run_end.unwrap_or(task.last_seen).max(task.last_seen)),
+        };
+        task.end = Some(TryEnd { truth: Truth::Inferred, at, state });
+    }
+}
+
+fn close_tries(
+    run: &mut Run,
+    keys: Vec<TryKey>,
+    metrics: &mut Metrics,
+    anomalies: &mut Anomalies,
+    changes: &mut Vec<Change>,
+) {
+    let mut finder = LinkFinder::new(run);
+    let links: Vec<_> = keys.iter().map(|key| finder.links(key)).collect();
+    for (key, links) in keys.into_iter().zip(links) {
+        let Some(task) = run.tries.get_mut(&key) else { continue };
+        let Some(end) = task.end else { continue };
+        count::closed(metrics, &run.key, &key, task);
+        if let Some(mode) = task.layers.text(&attribute::EXECUTION_MODE) {
+            run.execution_modes.insert(mode.into());
+        }
+        anomalies.add(Anomaly::UnresolvedLink, links.unresolved.len() as u64);
+        task.closed = true;
+        changes.push(Change::Try(Box::new(closed_try(run.key.clone(), key, task, end, links))));
+    }
+}
+
+fn closed_try(
+    run: std::sync::Arc<crate::key::RunKey>,
+    key: TryKey,
+    task: &mut Try,
+    end: TryEnd,
+    links: Links,
+) -> ClosedTry {
+    ClosedTry {
+        run,
+        key,
+        span_id: task.span_id(),
+        state: end.state,
+        truth: end.truth,
+        scheduled: task.scheduled.map(|told| told.at),
+        queued: task.queued.map(|told| told.at),
+        started: task.started.map(|told| told.at),
+        ended: end.at,
+        pauses: std::mem::take(&mut task.pauses),
+        exceptions: std::mem::take(&mut task.exceptions),
+        links,
+        attributes: std::mem::take(&mut task.layers).resolve(),
+    }
+}
+
+fn closed_run(run: Run, end: RunEnd) -> ClosedRun {
+    let instances: BTreeSet<_> = run.tries.keys().map(|key| (&key.task_id, key.map_index)).collect();
+    ClosedRun {
+        task_count: instances.len(),
+        key: run.key,
+        state: end.state,
+        truth: end.truth,
+        queued: run.queued.map(|told| told.at),
+        started: run.started.map(|told| told.at),
+        first_seen: run.first_seen,
+        ended: end.at,
+        trigger: run.trigger,
+        exceptions: run.exceptions,
+        attributes: run.layers.resolve(),
+        execution_modes: run.execution_modes.into_iter().collect(),
+    }
+}

@@ -1,0 +1,141 @@
+//! Which metrics a fact counts towards. Each is counted once for each try and each run.
+
+use super::run::{Run, RunEnd};
+use super::task::Try;
+use crate::catalog::attribute;
+use crate::catalog::metric::Metric;
+use crate::event::{RunState, TaskState, Truth};
+use crate::key::{RunKey, TryKey};
+use crate::metrics::{Metrics, TagRefs};
+use crate::time::Timestamp;
+
+/// Keeps `dagrun.active` in step with whether the run started and did not end.
+pub(super) fn active(run: &mut Run, metrics: &mut Metrics) {
+    let active = run.started.is_some() && run.end.is_none();
+    if active != run.active {
+        run.active = active;
+        let tags = TagRefs::new([Some(&*run.key.dag_id)]);
+        metrics.shift(Metric::DagRunActive, tags, if active { 1 } else { -1 });
+    }
+}
+
+/// Counts what the try's own process said, once that has settled.
+pub(super) fn settled(
+    metrics: &mut Metrics,
+    run: &RunKey,
+    key: &TryKey,
+    task: &mut Try,
+    started: bool,
+    ended: bool,
+) {
+    if started && !task.counted.start {
+        task.counted.start = true;
+        metrics.count(Metric::TiStart, Tags::of(run, key, task).plain());
+    }
+    if ended && started {
+        finish(metrics, run, key, task);
+        waits(metrics, run, key, task, |truth| truth == Truth::Reported);
+    }
+}
+
+/// Counts whatever of the try has not been counted.
+pub(super) fn closed(metrics: &mut Metrics, run: &RunKey, key: &TryKey, task: &mut Try) {
+    if task.started.is_some() && !task.counted.start {
+        task.counted.start = true;
+        metrics.count(Metric::TiStart, Tags::of(run, key, task).plain());
+    }
+    finish(metrics, run, key, task);
+    waits(metrics, run, key, task, |_| true);
+}
+
+fn finish(metrics: &mut Metrics, run: &RunKey, key: &TryKey, task: &mut Try) {
+    let Some(end) = task.end else { return };
+    if std::mem::replace(&mut task.counted.finish, true) {
+        return;
+    }
+    let tags = Tags::of(run, key, task);
+    metrics.count(Metric::TiFinish, tags.with(end.state.as_str()));
+    let by_result = if end.state == TaskState::Success {
+        Some((Metric::TiSuccesses, Metric::OperatorSuccesses))
+    } else if end.state.is_error() {
+        Some((Metric::TiFailures, Metric::OperatorFailures))
+    } else {
+        None
+    };
+    if let Some((ti, operator)) = by_result {
+        metrics.count(ti, tags.plain());
+        metrics.count(operator, tags.with(task.layers.text(&attribute::OPERATOR).unwrap_or_default()));
+    }
+    // The last sign of life of a lost try is no measure of how long it took.
+    if let Some(started) = task.started
+        && end.truth != Truth::Inferred
+    {
+        metrics.record(Metric::TaskDuration, tags.plain(), started.at, end.at);
+    }
+}
+
+/// Counts how long the try waited, as far as facts that are `strong` enough say so.
+fn waits(metrics: &mut Metrics, run: &RunKey, key: &TryKey, task: &mut Try, strong: fn(Truth) -> bool) {
+    let tags = Tags::of(run, key, task);
+    let queue = task.layers.text(&attribute::QUEUE).unwrap_or_default();
+    let known = |told: Option<super::told::Told>| told.filter(|told| strong(told.truth)).map(|told| told.at);
+    let (scheduled, queued, started) = (known(task.scheduled), known(task.queued), known(task.started));
+    let mut counted = task.counted;
+    let mut record = |metric, counted: &mut bool, from: Option<Timestamp>, to: Option<Timestamp>| {
+        if let (false, Some(from), Some(to)) = (*counted, from, to) {
+            *counted = true;
+            metrics.record(metric, tags.with(queue), from, to);
+        }
+    };
+    record(Metric::TaskQueuedDuration, &mut counted.queued, queued, started);
+    record(Metric::TaskScheduledDuration, &mut counted.scheduled, scheduled, queued);
+    task.counted = counted;
+}
+
+/// Counts a run that is closed.
+pub(super) fn run_closed(metrics: &mut Metrics, run: &Run, end: RunEnd) {
+    let run_type = run.layers.text(&attribute::RUN_TYPE);
+    let tags = TagRefs::new([Some(&*run.key.dag_id), run_type]);
+    let Some(started) = run.started.map(|told| told.at) else { return };
+    if end.truth != Truth::Inferred {
+        if end.state == RunState::Success {
+            metrics.record(Metric::DagRunDurationSuccess, tags, started, end.at);
+        } else if end.state.is_error() {
+            metrics.record(Metric::DagRunDurationFailed, tags, started, end.at);
+        }
+    }
+    if let Some(first) = run.tries.values().filter_map(|task| task.started).map(|told| told.at).min() {
+        metrics.record(Metric::DagRunFirstTaskStartDelay, tags, started, first);
+    }
+    let expected = run.layers.text(&attribute::DATA_INTERVAL_END).and_then(Timestamp::parse);
+    if let (Some("scheduled"), Some(expected)) = (run_type, expected) {
+        metrics.record(Metric::DagRunScheduleDelay, tags, expected, started);
+    }
+}
+
+/// The tags that all metrics of tries have.
+#[derive(Clone, Copy)]
+struct Tags<'a> {
+    dag_id: &'a str,
+    task_id: &'a str,
+    execution_mode: Option<&'a str>,
+}
+
+impl<'a> Tags<'a> {
+    fn of(run: &'a RunKey, key: &'a TryKey, task: &'a Try) -> Self {
+        Self {
+            dag_id: &run.dag_id,
+            task_id: &key.task_id,
+            execution_mode: task.layers.text(&attribute::EXECUTION_MODE),
+        }
+    }
+
+    fn plain(self) -> TagRefs<'a> {
+        TagRefs::new([Some(self.dag_id), Some(self.task_id), self.execution_mode])
+    }
+
+    /// With the metric's own tag, which the catalogue puts before the execution mode.
+    fn with(self, tag: &'a str) -> TagRefs<'a> {
+        TagRefs::new([Some(self.dag_id), Some(self.task_id), Some(tag), self.execution_mode])
+    }
+}

@@ -1,0 +1,265 @@
+//! The fold: events in, changes out, metrics counted on the way.
+//!
+//! [`Fold::apply`] takes facts in any order and as often as they come; it only merges. [`Fold::due`] says what has
+//! become final by a watermark, the time up to which every writer has been read, and gives each try and each run
+//! exactly once. For any order of the same events the same comes out, as long as they all come before the watermark
+//! passes them; what comes later is an [`Anomaly`], counted, never a second version.
+//!
+//! What is final when:
+//! - a run, when its end is known and the watermark is past it by [`Timing::grace`]; with it every try of it that is
+//!   not yet out. A try without an end is then closed under what is known of it;
+//! - a try, before its run, when its own process reported the end and the watermark is past that by [`Timing::hold`],
+//!   unless the run will bring a roster, which knows more of it than its own process does.
+//!
+//! The metrics of a try do not wait for the roster: what its own process said is counted after [`Timing::hold`].
+
+mod anomaly;
+mod change;
+mod close;
+mod count;
+mod link;
+mod run;
+mod task;
+mod told;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hashbrown::{HashMap, HashSet};
+use serde::{Deserialize, Serialize};
+
+pub use self::anomaly::{Anomalies, Anomaly};
+pub use self::change::{Change, ClosedRun, ClosedTry, Link, LinkKind, Links};
+use self::run::Run;
+use self::task::Try;
+use crate::event::{Event, Fact, TaskChange, TaskDetails, Truth};
+use crate::guard::Admitted;
+use crate::key::{RunKey, TryKey};
+use crate::limits;
+use crate::metrics::Metrics;
+use crate::time::Timestamp;
+
+/// How long the fold waits for what may still come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Timing {
+    /// After the end of a run.
+    pub grace: Duration,
+    /// After the end of a try.
+    pub hold: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self { grace: Duration::from_secs(1), hold: Duration::from_secs(2) }
+    }
+}
+
+impl Timing {
+    /// With this grace for runs and this hold for tries.
+    pub const fn new(grace: Duration, hold: Duration) -> Self {
+        Self { grace, hold }
+    }
+}
+
+/// The state of the fold: what is known of every open run, and the metrics.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Fold {
+    timing: Timing,
+    #[serde(with = "crate::pairs")]
+    runs: HashMap<Arc<RunKey>, Run>,
+    /// Runs in which something may have become final.
+    news: Vec<Arc<RunKey>>,
+    closed: Closed,
+    metrics: Metrics,
+    anomalies: Anomalies,
+}
+
+impl Fold {
+    /// An empty fold. `start` is the time from which its metrics count.
+    pub fn new(start: Timestamp, timing: Timing) -> Self {
+        Self {
+            timing,
+            runs: HashMap::new(),
+            news: Vec::new(),
+            closed: Closed::default(),
+            metrics: Metrics::new(start),
+            anomalies: Anomalies::default(),
+        }
+    }
+
+    /// What has been counted.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// What was odd.
+    pub fn anomalies(&self) -> &Anomalies {
+        &self.anomalies
+    }
+
+    /// Counts what the guard cut.
+    pub fn cut(&mut self, parts: u32) {
+        self.anomalies.add(Anomaly::Cut, u64::from(parts));
+    }
+
+    /// How many runs are open.
+    pub fn open_runs(&self) -> usize {
+        self.runs.len()
+    }
+
+    /// Takes in one fact.
+    pub fn apply(&mut self, event: Admitted) {
+        if let Err(anomaly) = self.merge(event.into_event()) {
+            self.anomalies.add(anomaly, 1);
+        }
+    }
+
+    fn merge(&mut self, event: Event) -> Result<(), Anomaly> {
+        let Event { run: key, at, truth, fact } = event;
+        if !self.runs.contains_key(&key) {
+            self.open(&key)?;
+        }
+        let run = self.runs.get_mut(&key).ok_or(Anomaly::OverLimit)?;
+        run.first_seen = run.first_seen.min(at);
+        if truth == Truth::Reported {
+            run.last_seen = run.last_seen.max(at);
+        }
+        if !run.listed {
+            run.listed = true;
+            self.news.push(key);
+        }
+        match fact {
+            Fact::Run { change, details } => {
+                let merged = run.apply(at, truth, &change, details);
+                count::active(run, &mut self.metrics);
+                merged.anomaly().map_or(Ok(()), Err)
+            }
+            Fact::Task { key, change, details } => merge_task(run, key, at, truth, &change, details),
+        }
+    }
+
+    fn open(&mut self, key: &Arc<RunKey>) -> Result<(), Anomaly> {
+        if self.closed.contains(key) {
+            return Err(Anomaly::Late);
+        }
+        if self.runs.len() >= limits::OPEN_RUNS {
+            return Err(Anomaly::OverLimit);
+        }
+        self.runs.insert(key.clone(), Run::new(key.clone()));
+        Ok(())
+    }
+
+    /// What has become final by the watermark: runs in the order of their keys, each after its tries.
+    pub fn due(&mut self, watermark: Timestamp) -> Vec<Change> {
+        let mut changes = Vec::new();
+        let mut news = std::mem::take(&mut self.news);
+        news.sort_unstable();
+        for key in news {
+            let Some(run) = self.runs.get_mut(&key) else { continue };
+            let ended = run.end.map(|end| end.at.saturating_add(self.timing.grace));
+            if ended.is_some_and(|due| watermark >= due) {
+                self.close(&key, &mut changes);
+                continue;
+            }
+            let waiting = close::settled(
+                run,
+                watermark,
+                self.timing.hold,
+                &mut self.metrics,
+                &mut self.anomalies,
+                &mut changes,
+            );
+            run.listed = waiting || ended.is_some();
+            if run.listed {
+                self.news.push(key);
+            }
+        }
+        changes
+    }
+
+    /// Closes everything, because nothing more will come: runs and tries without an end are closed as lost, unless
+    /// another process is to report it.
+    pub fn finish(&mut self) -> Vec<Change> {
+        let mut changes = self.due(Timestamp::MAX);
+        let mut open: Vec<_> = self.runs.keys().cloned().collect();
+        open.sort_unstable();
+        for key in open {
+            self.close(&key, &mut changes);
+        }
+        changes
+    }
+
+    fn close(&mut self, key: &Arc<RunKey>, changes: &mut Vec<Change>) {
+        if let Some(run) = self.runs.remove(key) {
+            self.closed.remember(key.clone());
+            close::run(run, &mut self.metrics, &mut self.anomalies, changes);
+        }
+    }
+}
+
+fn merge_task(
+    run: &mut Run,
+    key: TryKey,
+    at: Timestamp,
+    truth: Truth,
+    change: &TaskChange,
+    details: TaskDetails,
+) -> Result<(), Anomaly> {
+    if run.tries.len() >= limits::TRIES_PER_RUN && !run.tries.contains_key(&key) {
+        return Err(Anomaly::OverLimit);
+    }
+    let Run { tries, news, key: run_key, .. } = run;
+    let task = tries.entry(key.clone()).or_insert_with_key(|key| Try::new(run_key, key));
+    if task.closed {
+        return Err(Anomaly::Late);
+    }
+    if !task.listed {
+        task.listed = true;
+        news.push(key);
+    }
+    task.apply(at, truth, change, details).anomaly().map_or(Ok(()), Err)
+}
+
+/// The runs that were closed last, so that a late fact is known as late.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(from = "VecDeque<Arc<RunKey>>", into = "VecDeque<Arc<RunKey>>")]
+struct Closed {
+    order: VecDeque<Arc<RunKey>>,
+    keys: HashSet<Arc<RunKey>>,
+}
+
+impl Closed {
+    fn contains(&self, key: &Arc<RunKey>) -> bool {
+        self.keys.contains(key)
+    }
+
+    fn remember(&mut self, key: Arc<RunKey>) {
+        if self.order.len() >= limits::CLOSED_RUNS
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.keys.remove(&oldest);
+        }
+        self.keys.insert(key.clone());
+        self.order.push_back(key);
+    }
+}
+
+impl Clone for Closed {
+    fn clone(&self) -> Self {
+        Self { order: self.order.clone(), keys: self.keys.clone() }
+    }
+}
+
+impl From<VecDeque<Arc<RunKey>>> for Closed {
+    fn from(order: VecDeque<Arc<RunKey>>) -> Self {
+        Self { keys: order.iter().cloned().collect(), order }
+    }
+}
+
+impl From<Closed> for VecDeque<Arc<RunKey>> {
+    fn from(closed: Closed) -> Self {
+        closed.order
+    }
+}

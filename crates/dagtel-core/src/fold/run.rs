@@ -1,0 +1,204 @@
+//! What is known of one DAG run.
+
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
+
+use super::task::{Try, insert};
+use super::told::{Layer, Layers, Merged, Told, tell, tell_by};
+use crate::event::{Exception, RunChange, RunDetails, RunState, Truth};
+use crate::key::{RunKey, TryKey};
+use crate::limits;
+use crate::time::Timestamp;
+
+/// Exceptions kept of one run.
+const EXCEPTIONS: usize = 16;
+
+/// The end of a run, and how strongly it is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RunEnd {
+    pub(crate) truth: Truth,
+    pub(crate) at: Timestamp,
+    pub(crate) state: RunState,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Run {
+    pub(crate) key: Arc<RunKey>,
+    /// Whether anything was said about the run itself, and not only about its tries.
+    pub(crate) announced: bool,
+    pub(crate) handed_over: bool,
+    pub(crate) roster: bool,
+    pub(crate) queued: Option<Told>,
+    pub(crate) started: Option<Told>,
+    pub(crate) end: Option<RunEnd>,
+    pub(crate) exceptions: Vec<(Timestamp, Box<Exception>)>,
+    pub(crate) layers: Layers,
+    pub(crate) trigger: Option<SmolStr>,
+    /// The upstream tasks of each task.
+    pub(crate) upstreams: BTreeMap<SmolStr, BTreeSet<SmolStr>>,
+    edges: usize,
+    #[serde(with = "tries")]
+    pub(crate) tries: BTreeMap<TryKey, Try>,
+    /// Tries about which there is news to look at.
+    pub(crate) news: Vec<TryKey>,
+    /// The first and the last time of anything in it.
+    pub(crate) first_seen: Timestamp,
+    pub(crate) last_seen: Timestamp,
+    /// Execution modes of the tries that are closed.
+    pub(crate) execution_modes: BTreeSet<SmolStr>,
+    /// Counted in `dagrun.active`.
+    pub(crate) active: bool,
+    /// Waits in the fold's list of runs to look at.
+    pub(crate) listed: bool,
+}
+
+impl Run {
+    pub(crate) fn new(key: Arc<RunKey>) -> Self {
+        Self {
+            key,
+            announced: false,
+            handed_over: false,
+            roster: false,
+            queued: None,
+            started: None,
+            end: None,
+            exceptions: Vec::new(),
+            layers: Layers::default(),
+            trigger: None,
+            upstreams: BTreeMap::new(),
+            edges: 0,
+            tries: BTreeMap::new(),
+            news: Vec::new(),
+            first_seen: Timestamp::MAX,
+            last_seen: Timestamp::MIN,
+            execution_modes: BTreeSet::new(),
+            active: false,
+            listed: false,
+        }
+    }
+
+    pub(crate) fn apply(
+        &mut self,
+        at: Timestamp,
+        truth: Truth,
+        change: &RunChange,
+        details: RunDetails,
+    ) -> Merged {
+        let announced = std::mem::replace(&mut self.announced, true);
+        let merged = self.change(Told { truth, at }, change).and(self.add(at, truth, details));
+        if announced { merged } else { merged.and(Merged::News) }
+    }
+
+    fn change(&mut self, told: Told, change: &RunChange) -> Merged {
+        let Told { truth, at } = told;
+        match change {
+            RunChange::Queued => tell(&mut self.queued, told),
+            RunChange::Started => tell(&mut self.started, told),
+            RunChange::Finished(state) => {
+                tell_by(&mut self.end, RunEnd { truth, at, state: *state }, first_end, |end| end.truth)
+            }
+            RunChange::Updated => Merged::Known,
+            RunChange::HandedOver => news_if(!std::mem::replace(&mut self.handed_over, true)),
+        }
+    }
+
+    fn add(&mut self, at: Timestamp, truth: Truth, details: RunDetails) -> Merged {
+        let RunDetails { edges, roster, trigger, exception, attributes } = details;
+        let mut merged = news_if(roster && !std::mem::replace(&mut self.roster, true));
+        for edge in edges {
+            merged = merged.and(self.add_edge(edge));
+        }
+        merged = merged.and(keep_greatest(&mut self.trigger, trigger));
+        if let Some(exception) = exception {
+            merged = merged.and(insert(&mut self.exceptions, (at, exception), EXCEPTIONS));
+        }
+        merged.and(self.layers.add(Layer { truth, at, upstream: None, attributes }))
+    }
+
+    fn add_edge(&mut self, (upstream, downstream): (SmolStr, SmolStr)) -> Merged {
+        if self.edges >= limits::EDGES {
+            return Merged::Weaker;
+        }
+        let new = self.upstreams.entry(downstream).or_default().insert(upstream);
+        self.edges += usize::from(new);
+        news_if(new)
+    }
+
+    /// The tasks that this one waited for: by its own word, else by the run's edges.
+    pub(crate) fn upstream_of<'a>(&'a self, task: &'a str, layers: &'a Layers) -> Vec<&'a SmolStr> {
+        match layers.upstream() {
+            Some(upstream) => upstream.iter().collect::<BTreeSet<_>>().into_iter().collect(),
+            None => self.upstreams.get(task).into_iter().flatten().collect(),
+        }
+    }
+
+    /// The tries of all instances of a task, by map index and try number.
+    pub(crate) fn tries_of(&self, task_id: &SmolStr) -> impl DoubleEndedIterator<Item = (&TryKey, &Try)> {
+        let end = |map_index, try_number| TryKey { task_id: task_id.clone(), map_index, try_number };
+        self.tries.range((Bound::Included(end(i32::MIN, 0)), Bound::Included(end(i32::MAX, u32::MAX))))
+    }
+
+    /// The try before this one, of the same task instance.
+    pub(crate) fn previous_try(&self, key: &TryKey) -> Option<&Try> {
+        let first = TryKey { task_id: key.task_id.clone(), map_index: key.map_index, try_number: 1 };
+        if key.try_number <= 1 {
+            return None;
+        }
+        self.tries.range(first..key.clone()).next_back().map(|(_, task)| task)
+    }
+
+    /// The last try of each instance of a task.
+    pub(crate) fn last_tries(&self, task_id: &SmolStr) -> Vec<(&TryKey, &Try)> {
+        let mut last: Vec<(&TryKey, &Try)> = Vec::new();
+        for (key, task) in self.tries_of(task_id) {
+            match last.last_mut() {
+                Some(before) if before.0.map_index == key.map_index => *before = (key, task),
+                _ => last.push((key, task)),
+            }
+        }
+        last
+    }
+}
+
+fn first_end(a: &RunEnd, b: &RunEnd) -> Ordering {
+    b.truth.cmp(&a.truth).then(a.at.cmp(&b.at)).then(a.state.cmp(&b.state))
+}
+
+fn keep_greatest(known: &mut Option<SmolStr>, told: Option<SmolStr>) -> Merged {
+    match (&known, told) {
+        (_, None) => Merged::Known,
+        (Some(old), Some(new)) if *old == new => Merged::Known,
+        (Some(old), Some(new)) if *old > new => Merged::Contradicts,
+        (old, new) => {
+            let merged = if old.is_some() { Merged::Contradicts } else { Merged::News };
+            *known = new;
+            merged
+        }
+    }
+}
+
+fn news_if(news: bool) -> Merged {
+    if news { Merged::News } else { Merged::Known }
+}
+
+mod tries {
+    use super::{BTreeMap, Deserialize, Serialize, Try, TryKey};
+
+    pub(super) fn serialize<S: serde::Serializer>(
+        tries: &BTreeMap<TryKey, Try>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        tries.iter().collect::<Vec<_>>().serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: serde::Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<BTreeMap<TryKey, Try>, D::Error> {
+        Ok(Vec::<(TryKey, Try)>::deserialize(deserializer)?.into_iter().collect())
+    }
+}

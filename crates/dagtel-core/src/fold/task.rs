@@ -1,0 +1,133 @@
+//! What is known of one try of a task instance.
+
+use std::cmp::Ordering;
+
+use opentelemetry::trace::SpanId;
+use serde::{Deserialize, Serialize};
+
+use super::told::{Layer, Layers, Merged, Told, tell, tell_by};
+use crate::event::{Exception, TaskChange, TaskDetails, TaskState, Truth};
+use crate::id;
+use crate::key::{RunKey, TryKey};
+use crate::time::Timestamp;
+
+/// Exceptions kept of one try.
+const EXCEPTIONS: usize = 16;
+
+/// The end of a try, and how strongly it is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct TryEnd {
+    pub(crate) truth: Truth,
+    pub(crate) at: Timestamp,
+    pub(crate) state: TaskState,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Try {
+    span_id: [u8; 8],
+    pub(crate) scheduled: Option<Told>,
+    pub(crate) queued: Option<Told>,
+    pub(crate) started: Option<Told>,
+    pub(crate) end: Option<TryEnd>,
+    /// Deferrals (`true`) and resumptions (`false`).
+    pub(crate) pauses: Vec<(Timestamp, bool)>,
+    pub(crate) exceptions: Vec<(Timestamp, Box<Exception>)>,
+    pub(crate) layers: Layers,
+    /// The last time its own process said anything.
+    pub(crate) last_seen: Timestamp,
+    pub(crate) handed_over: bool,
+    pub(crate) counted: Counted,
+    /// Waits in its run's list of tries to look at.
+    pub(crate) listed: bool,
+    pub(crate) closed: bool,
+}
+
+/// Which metrics have been counted for a try.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Counted {
+    pub(crate) start: bool,
+    pub(crate) finish: bool,
+    pub(crate) queued: bool,
+    pub(crate) scheduled: bool,
+}
+
+impl Try {
+    pub(crate) fn new(run: &RunKey, key: &TryKey) -> Self {
+        Self {
+            span_id: id::task_span_id(run, key).to_bytes(),
+            scheduled: None,
+            queued: None,
+            started: None,
+            end: None,
+            pauses: Vec::new(),
+            exceptions: Vec::new(),
+            layers: Layers::default(),
+            last_seen: Timestamp::MIN,
+            handed_over: false,
+            counted: Counted::default(),
+            listed: false,
+            closed: false,
+        }
+    }
+
+    pub(crate) fn span_id(&self) -> SpanId {
+        SpanId::from_bytes(self.span_id)
+    }
+
+    pub(crate) fn apply(
+        &mut self,
+        at: Timestamp,
+        truth: Truth,
+        change: &TaskChange,
+        details: TaskDetails,
+    ) -> Merged {
+        if truth == Truth::Reported {
+            self.last_seen = self.last_seen.max(at);
+        }
+        self.change(at, truth, change).and(self.add(at, truth, details))
+    }
+
+    fn change(&mut self, at: Timestamp, truth: Truth, change: &TaskChange) -> Merged {
+        let told = Told { truth, at };
+        match change {
+            TaskChange::Scheduled => tell(&mut self.scheduled, told),
+            TaskChange::Queued => tell(&mut self.queued, told),
+            TaskChange::Started => tell(&mut self.started, told),
+            TaskChange::Deferred => insert(&mut self.pauses, (at, true), 2 * EXCEPTIONS),
+            TaskChange::Resumed => insert(&mut self.pauses, (at, false), 2 * EXCEPTIONS),
+            TaskChange::Finished(state) => {
+                tell_by(&mut self.end, TryEnd { truth, at, state: *state }, first_end, |end| end.truth)
+            }
+            TaskChange::Updated => Merged::Known,
+            TaskChange::HandedOver => {
+                let known = std::mem::replace(&mut self.handed_over, true);
+                if known { Merged::Known } else { Merged::News }
+            }
+        }
+    }
+
+    fn add(&mut self, at: Timestamp, truth: Truth, details: TaskDetails) -> Merged {
+        let TaskDetails { upstream, exception, attributes } = details;
+        let exceptions = match exception {
+            Some(exception) => insert(&mut self.exceptions, (at, exception), EXCEPTIONS),
+            None => Merged::Known,
+        };
+        exceptions.and(self.layers.add(Layer { truth, at, upstream, attributes }))
+    }
+}
+
+fn first_end(a: &TryEnd, b: &TryEnd) -> Ordering {
+    b.truth.cmp(&a.truth).then(a.at.cmp(&b.at)).then(a.state.cmp(&b.state))
+}
+
+/// Inserts in order, unless it is there or the list is full.
+pub(super) fn insert<T: Ord>(list: &mut Vec<T>, item: T, most: usize) -> Merged {
+    match list.binary_search(&item) {
+        Ok(_) => Merged::Known,
+        Err(_) if list.len() >= most => Merged::Weaker,
+        Err(place) => {
+            list.insert(place, item);
+            Merged::News
+        }
+    }
+}

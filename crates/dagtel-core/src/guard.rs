@@ -1,0 +1,122 @@
+//! The guard: the only way from an [`Event`] to the [`Admitted`] one that the fold takes.
+//!
+//! It holds every text and list to its limit ([`crate::limits`]) before anything is kept, and counts what it cut.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
+
+use crate::event::{Event, Exception, Fact, RunDetails, TaskDetails};
+use crate::limits;
+use crate::value::{Attribute, Value};
+
+/// An event within all limits. Only [`admit`] makes one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Admitted(Event);
+
+impl Admitted {
+    /// The event itself.
+    pub fn event(&self) -> &Event {
+        &self.0
+    }
+
+    pub(crate) fn into_event(self) -> Event {
+        self.0
+    }
+}
+
+/// Holds an event to the limits. Returns it, and how many texts, lists and attributes were cut.
+pub fn admit(mut event: Event) -> (Admitted, u32) {
+    let mut cut = 0;
+    if needs_clipping(&event) {
+        let (run, parts) = Arc::unwrap_or_clone(event.run).clipped();
+        event.run = Arc::new(run);
+        cut += parts;
+    }
+    match &mut event.fact {
+        Fact::Run { details, .. } => run_details(details, &mut cut),
+        Fact::Task { key, details, .. } => {
+            if key.task_id.len() > limits::KEY_BYTES {
+                let (short, parts) = key.clone().clipped();
+                *key = short;
+                cut += parts;
+            }
+            task_details(details, &mut cut);
+        }
+    }
+    (Admitted(event), cut)
+}
+
+fn needs_clipping(event: &Event) -> bool {
+    [&event.run.namespace, &event.run.dag_id, &event.run.run_id]
+        .iter()
+        .any(|part| part.len() > limits::KEY_BYTES)
+}
+
+fn run_details(details: &mut RunDetails, cut: &mut u32) {
+    truncate(&mut details.edges, limits::EDGES, cut);
+    for (upstream, downstream) in &mut details.edges {
+        key(upstream, cut);
+        key(downstream, cut);
+    }
+    if let Some(trigger) = &mut details.trigger {
+        text(trigger, limits::TAG_BYTES, cut);
+    }
+    exception(&mut details.exception, cut);
+    attributes(&mut details.attributes, cut);
+}
+
+fn task_details(details: &mut TaskDetails, cut: &mut u32) {
+    if let Some(upstream) = &mut details.upstream {
+        truncate(upstream, limits::LIST_ITEMS, cut);
+        upstream.iter_mut().for_each(|id| key(id, cut));
+    }
+    exception(&mut details.exception, cut);
+    attributes(&mut details.attributes, cut);
+}
+
+fn exception(exception: &mut Option<Box<Exception>>, cut: &mut u32) {
+    if let Some(exception) = exception {
+        text(&mut exception.kind, limits::TAG_BYTES, cut);
+        text(&mut exception.message, limits::STRING_BYTES, cut);
+        text(&mut exception.stacktrace, limits::STACKTRACE_BYTES, cut);
+    }
+}
+
+fn attributes(attributes: &mut Vec<Attribute>, cut: &mut u32) {
+    truncate(attributes, limits::ATTRIBUTES, cut);
+    for (key, value) in attributes {
+        text(key, limits::TAG_BYTES, cut);
+        match value {
+            Value::Str(value) => text(value, limits::STRING_BYTES, cut),
+            Value::List(values) => {
+                truncate(values, limits::LIST_ITEMS, cut);
+                values.iter_mut().for_each(|value| text(value, limits::TAG_BYTES, cut));
+            }
+            Value::Bool(_) | Value::Int(_) | Value::Float(_) => {}
+        }
+    }
+}
+
+fn truncate<T>(list: &mut Vec<T>, most: usize, cut: &mut u32) {
+    if list.len() > most {
+        *cut += u32::try_from(list.len() - most).unwrap_or(u32::MAX);
+        list.truncate(most);
+    }
+}
+
+fn text(text: &mut SmolStr, most: usize, cut: &mut u32) {
+    if text.len() > most {
+        *text = limits::clip(text, most).into();
+        *cut += 1;
+    }
+}
+
+fn key(part: &mut SmolStr, cut: &mut u32) {
+    if let Cow::Owned(short) = limits::clip_key(part) {
+        *part = short.into();
+        *cut += 1;
+    }
+}

@@ -1,0 +1,303 @@
+//! From what became final to its span: names, attributes, events, links and status as the telemetry contract says.
+
+use std::time::Duration;
+
+use opentelemetry::trace::{SpanId, TraceId};
+use smol_str::{SmolStr, format_smolstr};
+
+use super::span::{Span, SpanEvent, SpanLink, Status};
+use crate::catalog::{attribute, error_type, event, link, span as names};
+use crate::event::{Exception, TaskState, Truth};
+use crate::fold::{Change, ClosedRun, ClosedTry, LinkKind};
+use crate::id::RunIds;
+use crate::key::{RunKey, TryKey, UNMAPPED};
+use crate::limits;
+use crate::time::Timestamp;
+use crate::value::{Attribute, Value};
+
+/// Jaeger 1.76 takes a span of no length for a negative one, warns, and changes it, so that its resend is no longer
+/// recognised.
+const SHORTEST: Duration = Duration::from_micros(1);
+
+/// The span of what became final. `ids` are those of its run.
+pub fn span(change: Change, ids: &RunIds) -> Span {
+    match change {
+        Change::Try(task) => task_span(*task, ids),
+        Change::Run(run) => run_span(*run, ids),
+    }
+}
+
+fn run_span(run: ClosedRun, ids: &RunIds) -> Span {
+    let started = run.started.or(run.queued).unwrap_or(run.first_seen);
+    let start = run.queued.unwrap_or(started).min(started);
+    let mut own = Own::with_room(run.attributes.len());
+    own.put(attribute::DAG_ID, run.key.dag_id.clone());
+    own.put(attribute::RUN_ID, run.key.run_id.clone());
+    own.put(attribute::ATTEMPT, run.key.attempt);
+    own.put(attribute::STATE, SmolStr::new_static(run.state.as_str()));
+    if let Some(queued) = run.queued {
+        own.put(attribute::QUEUED_AT, format_smolstr!("{queued}"));
+    }
+    if run.truth != Truth::Inferred {
+        own.put(attribute::DURATION, run.ended.seconds_since(started));
+    }
+    own.put(attribute::TASK_COUNT, i64::try_from(run.task_count).unwrap_or(i64::MAX));
+    if !run.execution_modes.is_empty() {
+        own.put(attribute::EXECUTION_MODES, run.execution_modes);
+    }
+    own.put(attribute::CICD_PIPELINE_NAME, run.key.dag_id.clone());
+    own.put(attribute::CICD_PIPELINE_RUN_ID, run.key.run_id.clone());
+    own.put(attribute::CICD_PIPELINE_RESULT, SmolStr::new_static(run.state.cicd_result()));
+    let status = status(run.state.is_error(), run.truth, run.state.as_str(), &run.exceptions, &mut own);
+    let mut events = Vec::with_capacity(2 + run.exceptions.len());
+    events.extend(run.queued.map(|at| plain(at, event::QUEUED)));
+    events.extend(run.started.map(|at| plain(at, event::STARTED)));
+    events.extend(run.exceptions.into_iter().map(exception));
+    let links = run.trigger.as_deref().and_then(trigger).into_iter().collect();
+    let name = name(names::DAG_RUN, &run.key.dag_id, UNMAPPED);
+    Parts { own, events, links, dropped_links: 0, status, name, start, end: run.ended }.span(
+        &run.key,
+        ids.trace_id,
+        ids.span_id,
+        None,
+        run.attributes,
+    )
+}
+
+fn task_span(task: ClosedTry, ids: &RunIds) -> Span {
+    let start = task.started.unwrap_or(task.ended);
+    let mut own = Own::with_room(task.attributes.len());
+    identity(&mut own, &task.run, &task.key, task.state);
+    durations(&mut own, &task);
+    if !task.links.unresolved.is_empty() {
+        own.put(attribute::UPSTREAM_TASK_IDS, task.links.unresolved);
+    }
+    let status = status(task.state.is_error(), task.truth, task.state.as_str(), &task.exceptions, &mut own);
+    let mut events = Vec::with_capacity(3 + task.pauses.len() + task.exceptions.len());
+    events.extend(task.scheduled.map(|at| plain(at, event::SCHEDULED)));
+    events.extend(task.queued.map(|at| plain(at, event::QUEUED)));
+    events.extend(task.started.map(|at| plain(at, event::STARTED)));
+    events.extend(task.pauses.into_iter().map(|(at, deferred)| {
+        plain(at, if deferred { event::DEFERRED } else { event::RESUMED })
+    }));
+    events.extend(task.exceptions.into_iter().map(exception));
+    events.sort_by_key(|event| event.at);
+    let links = task.links.links.iter().map(|link| SpanLink {
+        trace_id: ids.trace_id,
+        span_id: link.span_id,
+        attributes: link_attributes(link.kind),
+    });
+    let links = links.collect();
+    let name = name(names::TASK_RUN, &task.key.task_id, task.key.map_index);
+    let dropped_links = task.links.dropped;
+    Parts { own, events, links, dropped_links, status, name, start, end: task.ended }.span(
+        &task.run,
+        ids.trace_id,
+        task.span_id,
+        Some(ids.span_id),
+        task.attributes,
+    )
+}
+
+fn identity(own: &mut Own, run: &RunKey, key: &TryKey, state: TaskState) {
+    own.put(attribute::DAG_ID, run.dag_id.clone());
+    own.put(attribute::RUN_ID, run.run_id.clone());
+    own.put(attribute::ATTEMPT, run.attempt);
+    own.put(attribute::TASK_ID, key.task_id.clone());
+    own.put(attribute::MAP_INDEX, key.map_index);
+    own.put(attribute::TRY_NUMBER, key.try_number);
+    own.put(attribute::STATE, SmolStr::new_static(state.as_str()));
+    own.put(attribute::CICD_PIPELINE_TASK_NAME, key.task_id.clone());
+    let TryKey { task_id, map_index, try_number } = key;
+    let run_id = &run.run_id;
+    own.put(
+        attribute::CICD_PIPELINE_TASK_RUN_ID,
+        format_smolstr!("{run_id}/{task_id}/{map_index}/{try_number}"),
+    );
+    own.put(attribute::CICD_PIPELINE_TASK_RUN_RESULT, SmolStr::new_static(state.cicd_result()));
+}
+
+fn durations(own: &mut Own, task: &ClosedTry) {
+    if let Some(started) = task.started {
+        if task.truth != Truth::Inferred {
+            own.put(attribute::DURATION, task.ended.seconds_since(started));
+        }
+        if let Some(queued) = task.queued {
+            own.put(attribute::QUEUED_DURATION, started.seconds_since(queued));
+        }
+    }
+    if let (Some(scheduled), Some(queued)) = (task.scheduled, task.queued) {
+        own.put(attribute::SCHEDULED_DURATION, queued.seconds_since(scheduled));
+    }
+}
+
+/// The status, and `error.type` beside it.
+fn status(
+    error: bool,
+    truth: Truth,
+    state: &'static str,
+    exceptions: &[(Timestamp, Box<Exception>)],
+    own: &mut Own,
+) -> Status {
+    if !error {
+        return Status::Unset;
+    }
+    let last = exceptions.last().map(|(_, exception)| exception);
+    let kind = last.map(|exception| exception.kind.clone()).filter(|kind| !kind.is_empty());
+    let silent = truth == Truth::Inferred || state == TaskState::Lost.as_str();
+    let fallback = if silent { error_type::PROCESS_LOST } else { error_type::OTHER };
+    own.put(attribute::ERROR_TYPE, kind.unwrap_or(SmolStr::new_static(fallback)));
+    let message = last.map(|exception| exception.message.clone()).filter(|message| !message.is_empty());
+    Status::Error(message.unwrap_or(SmolStr::new_static(state)))
+}
+
+fn plain(at: Timestamp, name: &'static str) -> SpanEvent {
+    SpanEvent { at, name, attributes: Vec::new() }
+}
+
+fn exception((at, exception): (Timestamp, Box<Exception>)) -> SpanEvent {
+    let Exception { kind, message, stacktrace } = *exception;
+    let fields = [
+        (attribute::EXCEPTION_TYPE, kind),
+        (attribute::EXCEPTION_MESSAGE, message),
+        (attribute::EXCEPTION_STACKTRACE, stacktrace),
+    ];
+    let known = fields.into_iter().filter(|(_, text)| !text.is_empty());
+    let attributes = known.map(|(key, text)| (key, Value::Str(text))).collect();
+    SpanEvent { at, name: event::EXCEPTION, attributes }
+}
+
+fn link_attributes(kind: LinkKind) -> &'static [Attribute] {
+    const fn text(key: SmolStr, value: &'static str) -> Attribute {
+        (key, Value::Str(SmolStr::new_static(value)))
+    }
+    static DEPENDENCY: [Attribute; 2] =
+        [text(attribute::LINK_TYPE, link::DEPENDENCY), text(attribute::LINK_DIRECTION, "upstream")];
+    static RETRY_OF: [Attribute; 1] = [text(attribute::LINK_TYPE, link::RETRY_OF)];
+    static CULPRIT: [Attribute; 1] = [text(attribute::LINK_TYPE, link::CULPRIT)];
+    match kind {
+        LinkKind::Dependency => &DEPENDENCY,
+        LinkKind::RetryOf => &RETRY_OF,
+        LinkKind::Culprit => &CULPRIT,
+    }
+}
+
+/// The link of a W3C `traceparent` (`00-<trace id>-<span id>-<flags>`), if it is one.
+fn trigger(traceparent: &str) -> Option<SpanLink> {
+    static TRIGGER: [Attribute; 1] =
+        [(attribute::LINK_TYPE, Value::Str(SmolStr::new_static(link::TRIGGER)))];
+    let mut parts = traceparent.split('-').skip(1);
+    let trace_id = TraceId::from_hex(parts.next().filter(|id| id.len() == 32)?).ok()?;
+    let span_id = SpanId::from_hex(parts.next().filter(|id| id.len() == 16)?).ok()?;
+    let valid = trace_id != TraceId::INVALID && span_id != SpanId::INVALID;
+    valid.then_some(SpanLink { trace_id, span_id, attributes: &TRIGGER })
+}
+
+fn name(prefix: &str, id: &str, map_index: i32) -> String {
+    let id = limits::clip(id, limits::TAG_BYTES);
+    if map_index == UNMAPPED { [prefix, id].concat() } else { format!("{prefix}{id}[{map_index}]") }
+}
+
+/// What a span has before the attributes that came with events.
+struct Parts {
+    own: Own,
+    events: Vec<SpanEvent>,
+    links: Vec<SpanLink>,
+    dropped_links: u32,
+    status: Status,
+    name: String,
+    start: Timestamp,
+    end: Timestamp,
+}
+
+impl Parts {
+    fn span(
+        mut self,
+        run: &RunKey,
+        trace_id: TraceId,
+        span_id: SpanId,
+        parent: Option<SpanId>,
+        attributes: Vec<Attribute>,
+    ) -> Span {
+        let dropped_attributes = self.own.add(attributes);
+        let dropped_events = self.events.len().saturating_sub(limits::SPAN_EVENTS);
+        self.events.truncate(limits::SPAN_EVENTS);
+        Span {
+            namespace: run.namespace.clone(),
+            dag_id: run.dag_id.clone(),
+            trace_id,
+            span_id,
+            parent,
+            name: self.name,
+            start: self.start,
+            end: self.end.max(self.start.saturating_add(SHORTEST)),
+            attributes: self.own.0,
+            dropped_attributes,
+            events: self.events,
+            dropped_events: u32::try_from(dropped_events).unwrap_or(u32::MAX),
+            links: self.links,
+            dropped_links: self.dropped_links,
+            status: self.status,
+        }
+    }
+}
+
+/// The attributes of a span: first those that the mapping gives, in its order, then those that came with events.
+struct Own(Vec<Attribute>);
+
+impl Own {
+    /// The most attributes that the mapping itself gives.
+    const MOST: usize = 20;
+
+    fn with_room(events: usize) -> Self {
+        Self(Vec::with_capacity(Self::MOST + events))
+    }
+
+    fn put(&mut self, key: SmolStr, value: impl Into<Value>) {
+        self.0.push((key, value.into()));
+    }
+
+    /// Adds what came with events, as far as it is not the mapping's own. Returns how many did not fit.
+    fn add(&mut self, attributes: Vec<Attribute>) -> u32 {
+        let mut dropped = 0;
+        for attribute in attributes {
+            if is_own(&attribute.0) {
+                continue;
+            }
+            if self.0.len() >= limits::ATTRIBUTES {
+                dropped += 1;
+            } else {
+                self.0.push(attribute);
+            }
+        }
+        dropped
+    }
+}
+
+/// Whether the mapping itself gives this attribute, so that one that came with an event must not stand beside it.
+fn is_own(key: &str) -> bool {
+    let own: &[SmolStr] = match key.as_bytes() {
+        [b'c', b'i', b'c', b'd', b'.', ..] => &[
+            attribute::CICD_PIPELINE_NAME,
+            attribute::CICD_PIPELINE_RUN_ID,
+            attribute::CICD_PIPELINE_RESULT,
+            attribute::CICD_PIPELINE_TASK_NAME,
+            attribute::CICD_PIPELINE_TASK_RUN_ID,
+            attribute::CICD_PIPELINE_TASK_RUN_RESULT,
+        ],
+        [b'd', ..] => &[attribute::DAG_ID, attribute::DURATION],
+        [b'q', ..] => &[attribute::QUEUED_AT, attribute::QUEUED_DURATION],
+        [b't', ..] => &[attribute::TASK_ID, attribute::TRY_NUMBER, attribute::TASK_COUNT],
+        [b's', ..] => &[attribute::STATE, attribute::SCHEDULED_DURATION],
+        [b'a' | b'e' | b'm' | b'r' | b'u', ..] => &[
+            attribute::RUN_ID,
+            attribute::ATTEMPT,
+            attribute::MAP_INDEX,
+            attribute::ERROR_TYPE,
+            attribute::EXECUTION_MODES,
+            attribute::UPSTREAM_TASK_IDS,
+        ],
+        _ => &[],
+    };
+    own.iter().any(|own| own == key)
+}

@@ -1,0 +1,7 @@
+//! Signals: spans as OpenTelemetry defines them, made from what became final.
+
+mod map;
+mod span;
+
+pub use self::map::span;
+pub use self::span::{Span, SpanEvent, SpanLink, Status};

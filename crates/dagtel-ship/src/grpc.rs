@@ -1,0 +1,137 @@
+//! OTLP over gRPC, without the messages: the body of a request is the frame's bytes.
+
+use std::time::Duration;
+
+use bytes::{Buf, BufMut, Bytes};
+use dagtel_otlp::{Frame, Signal};
+use http::uri::PathAndQuery;
+use prost::Message as _;
+use tonic::codec::{Codec, CompressionEncoding, DecodeBuf, Decoder, EncodeBuf, Encoder};
+use tonic::transport::Channel;
+use tonic::{Request, Status};
+
+use crate::{Endpoint, Verdict};
+
+/// How long a connection may take to come about.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a request may take. OpenTelemetry's default for exporters.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// Bytes of an answer; a receiver has no reason to say more.
+const RESPONSE_BYTES: usize = 64 * 1024;
+
+/// A connection to an OTLP/gRPC receiver, made when it is first needed and made anew when it breaks.
+#[derive(Clone, Debug)]
+pub struct GrpcExporter {
+    endpoint: Endpoint,
+    grpc: tonic::client::Grpc<Channel>,
+}
+
+impl GrpcExporter {
+    /// For this receiver. Must be called within a tokio runtime, and used only while that runs.
+    pub fn new(endpoint: Endpoint) -> Self {
+        let channel = Channel::builder(endpoint.uri().clone())
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(REQUEST_TIMEOUT)
+            .connect_lazy();
+        let grpc = tonic::client::Grpc::new(channel)
+            .send_compressed(CompressionEncoding::Gzip)
+            .max_decoding_message_size(RESPONSE_BYTES);
+        Self { endpoint, grpc }
+    }
+
+    /// The receiver.
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// Sends one frame, once.
+    pub async fn send(&mut self, signal: Signal, body: Bytes) -> Verdict {
+        if let Err(error) = self.grpc.ready().await {
+            return Verdict::of_status(&Status::from_error(error.into()));
+        }
+        match self.grpc.unary(Request::new(body), path(signal), RawCodec).await {
+            Ok(response) => response.into_inner().verdict(),
+            Err(status) => Verdict::of_status(&status),
+        }
+    }
+
+    /// Sends one frame, once.
+    pub async fn send_frame(&mut self, frame: Frame) -> Verdict {
+        self.send(frame.signal, frame.body.into()).await
+    }
+}
+
+fn path(signal: Signal) -> PathAndQuery {
+    PathAndQuery::from_static(match signal {
+        Signal::Traces => "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
+        Signal::Metrics => "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
+        Signal::Logs => "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
+    })
+}
+
+/// `Export*ServiceResponse`, which is of one shape for all signals.
+#[derive(Clone, PartialEq, prost::Message)]
+struct ExportResponse {
+    #[prost(message, optional, tag = "1")]
+    partial_success: Option<PartialSuccess>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct PartialSuccess {
+    #[prost(int64, tag = "1")]
+    rejected: i64,
+    #[prost(string, tag = "2")]
+    error_message: String,
+}
+
+impl ExportResponse {
+    fn verdict(self) -> Verdict {
+        match self.partial_success {
+            Some(PartialSuccess { rejected, error_message }) if rejected > 0 => {
+                Verdict::Partial { rejected: rejected.unsigned_abs(), reason: error_message }
+            }
+            _ => Verdict::Accepted,
+        }
+    }
+}
+
+struct RawCodec;
+
+impl Codec for RawCodec {
+    type Encode = Bytes;
+    type Decode = ExportResponse;
+    type Encoder = Raw;
+    type Decoder = Raw;
+
+    fn encoder(&mut self) -> Raw {
+        Raw
+    }
+
+    fn decoder(&mut self) -> Raw {
+        Raw
+    }
+}
+
+struct Raw;
+
+impl Encoder for Raw {
+    type Item = Bytes;
+    type Error = Status;
+
+    fn encode(&mut self, body: Bytes, out: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        out.put(body);
+        Ok(())
+    }
+}
+
+impl Decoder for Raw {
+    type Item = ExportResponse;
+    type Error = Status;
+
+    fn decode(&mut self, body: &mut DecodeBuf<'_>) -> Result<Option<ExportResponse>, Status> {
+        // An answer that cannot be read says nothing about the request, which was answered with success.
+        let response = ExportResponse::decode(&mut *body).unwrap_or_default();
+        body.advance(body.remaining());
+        Ok(Some(response))
+    }
+}
