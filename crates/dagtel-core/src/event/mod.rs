@@ -3,6 +3,7 @@
 //! An event is self-sufficient: it carries the whole key of what it is about and its own time, so events may be read
 //! in any order, from any number of writers, and more than once. [`line`] is their published JSON form.
 
+mod exception;
 pub mod line;
 mod state;
 
@@ -11,6 +12,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
+pub use self::exception::Exception;
 pub use self::state::{RunState, TaskState};
 use crate::key::{RunKey, TryKey};
 use crate::time::Timestamp;
@@ -131,36 +133,4 @@ pub struct TaskDetails {
     pub exception: Option<Box<Exception>>,
     /// Attributes, by the keys of [`crate::catalog::attribute`] or the engine's own.
     pub attributes: Vec<Attribute>,
-}
-
-/// An error as OpenTelemetry records it (`specification/trace/exceptions.md`).
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Exception {
-    /// Its type, such as `ValueError` or `std::io::Error`. It becomes `error.type`, so it must be of low cardinality.
-    #[serde(rename = "type")]
-    #[schemars(with = "String")]
-    pub kind: SmolStr,
-    /// Its message.
-    #[serde(default)]
-    #[schemars(with = "String")]
-    pub message: SmolStr,
-    /// Its stack trace, in the language's own form. Empty when there is none.
-    #[serde(default)]
-    #[schemars(with = "String")]
-    pub stacktrace: SmolStr,
-}
-
-impl RunDetails {
-    /// Whether there is nothing in it.
-    pub fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
-}
-
-impl TaskDetails {
-    /// Whether there is nothing in it.
-    pub fn is_empty(&self) -> bool {
-        self.upstream.is_none() && self.exception.is_none() && self.attributes.is_empty()
-    }
 }

@@ -73,11 +73,11 @@ pub(super) fn run(
 }
 
 /// Gives every try an end: one that started and never reported its end is lost at its last sign of life, one that
-/// never started was cancelled with its run. A try that another process is to end is left alone while its run is open.
+/// never started was cancelled with its run. A try that was handed over is left alone: whoever took it reports its end.
 fn infer_ends(run: &mut Run) {
     let run_end = run.end.map(|end| end.at);
     for task in run.tries.values_mut().filter(|task| task.end.is_none()) {
-        if task.handed_over && run_end.is_none() {
+        if task.handed_over {
             continue;
         }
         let started = task.started.map(|told| told.at);

@@ -1,5 +1,6 @@
 //! From what became final to its span: names, attributes, events, links and status as the telemetry contract says.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use opentelemetry::trace::{SpanId, TraceId};
@@ -19,12 +20,27 @@ use crate::value::{Attribute, Value};
 /// recognised.
 const SHORTEST: Duration = Duration::from_micros(1);
 
-/// The span of what became final. `ids` are those of its run.
-pub fn span(change: Change, ids: &RunIds) -> Span {
-    match change {
-        Change::Try(task) => task_span(*task, ids),
-        Change::Run(run) => run_span(*run, ids),
+/// The spans of what became final, in its order.
+pub fn spans(changes: Vec<Change>) -> Vec<Span> {
+    let mut last: Option<(Arc<RunKey>, RunIds)> = None;
+    let mut spans = Vec::with_capacity(changes.len());
+    for change in changes {
+        let run = match &change {
+            Change::Try(task) => &task.run,
+            Change::Run(run) => &run.key,
+        };
+        // What becomes final at one time is mostly of one run, and deriving its ids is not free.
+        let ids = match &last {
+            Some((key, ids)) if key == run => ids.clone(),
+            _ => RunIds::of(run),
+        };
+        last = Some((run.clone(), ids.clone()));
+        spans.push(match change {
+            Change::Try(task) => task_span(*task, &ids),
+            Change::Run(run) => run_span(*run, &ids),
+        });
     }
+    spans
 }
 
 fn run_span(run: ClosedRun, ids: &RunIds) -> Span {

@@ -3,5 +3,5 @@
 mod map;
 mod span;
 
-pub use self::map::span;
+pub use self::map::spans;
 pub use self::span::{Span, SpanEvent, SpanLink, Status};

@@ -6,7 +6,7 @@ use smol_str::SmolStr;
 use crate::time::Timestamp;
 use crate::value::Attribute;
 
-/// A finished span, within all limits. Only [`crate::signal::span`] makes one, from what the guard admitted.
+/// A finished span, within all limits. Only [`crate::signal::spans`] makes one, from what the guard admitted.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Span {

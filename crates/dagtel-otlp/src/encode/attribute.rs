@@ -1,0 +1,40 @@
+//! `common.v1.KeyValue` and `AnyValue`.
+
+use dagtel_core::value::{Attribute, Value};
+
+use crate::wire::Writer;
+
+/// A repeated `KeyValue` field.
+pub(super) fn attributes(out: &mut Writer, field: u32, attributes: &[Attribute]) {
+    for (key, value) in attributes {
+        out.message(field, |out| {
+            out.bytes(1, key.as_bytes());
+            out.message(2, |out| any_value(out, value));
+        });
+    }
+}
+
+/// One `KeyValue` with a text.
+pub(super) fn text(out: &mut Writer, field: u32, key: &str, value: &str) {
+    out.message(field, |out| {
+        out.bytes(1, key.as_bytes());
+        out.message(2, |out| out.bytes_always(1, value.as_bytes()));
+    });
+}
+
+fn any_value(out: &mut Writer, value: &Value) {
+    match value {
+        Value::Str(text) => out.bytes_always(1, text.as_bytes()),
+        Value::Bool(value) => out.int_always(2, u64::from(*value)),
+        Value::Int(value) => out.int_always(3, value.cast_unsigned()),
+        Value::Float(value) if value.is_finite() => out.fixed64_always(4, value.to_bits()),
+        // JSON has no such number, and backends that answer in JSON fail on it.
+        Value::Float(value) => out.bytes_always(1, value.to_string().as_bytes()),
+        Value::List(texts) => out.message(5, |out| {
+            for text in texts {
+                out.message(1, |out| out.bytes_always(1, text.as_bytes()));
+            }
+        }),
+        _ => {}
+    }
+}

@@ -1,0 +1,126 @@
+//! `metrics.v1`: the points that the fold counted.
+
+use dagtel_core::catalog::metric::{BOUNDS, Definition, Kind, Metric};
+use dagtel_core::metrics::{Histogram, Metrics, Point, Series};
+use dagtel_core::time::Timestamp;
+
+use super::attribute::{attributes, text};
+use super::scope;
+use crate::wire::Writer;
+use crate::{FRAME_BYTES, FRAME_ITEMS, Frame, Identity, Signal};
+
+const CUMULATIVE: u64 = 2;
+
+/// Encodes all series as they are at `now`, as `ExportMetricsServiceRequest`s of at most [`FRAME_ITEMS`] points and
+/// about [`FRAME_BYTES`].
+pub fn metrics(metrics: &Metrics, now: Timestamp, identity: &Identity) -> Vec<Frame> {
+    let times = Times { start: metrics.start().as_nanos().min(now.as_nanos()), now: now.as_nanos() };
+    let resource = identity.metric_resource();
+    let mut frames = Vec::new();
+    let mut series = metrics.series().peekable();
+    while series.peek().is_some() {
+        let mut items = 0;
+        let mut body = Writer::default();
+        let mut points = Writer::default();
+        while items < FRAME_ITEMS && body.len() < FRAME_BYTES {
+            let Some(first) = series.next() else { break };
+            points.clear();
+            point(&mut points, &first, times, identity);
+            items += 1;
+            while items < FRAME_ITEMS
+                && let Some(next) = series.next_if(|next| next.metric == first.metric)
+            {
+                point(&mut points, &next, times, identity);
+                items += 1;
+            }
+            metric(&mut body, first.metric, &points, identity);
+        }
+        let mut request = Writer::default();
+        request.message(1, |out| {
+            out.message(1, |out| attributes(out, 1, &resource));
+            out.message(2, |out| {
+                scope(out);
+                out.append(&body);
+            });
+        });
+        frames.push(Frame::new(Signal::Metrics, request.into_bytes(), items));
+    }
+    frames
+}
+
+#[derive(Clone, Copy)]
+struct Times {
+    start: u64,
+    now: u64,
+}
+
+fn metric(out: &mut Writer, metric: Metric, points: &Writer, identity: &Identity) {
+    let definition = metric.definition();
+    out.message(2, |out| {
+        out.bytes(1, [&*identity.prefix, definition.name].concat().as_bytes());
+        out.bytes(2, definition.description.as_bytes());
+        out.bytes(3, definition.unit.as_bytes());
+        match definition.kind {
+            Kind::Counter => out.message(7, |out| {
+                out.append(points);
+                out.uint(2, CUMULATIVE);
+                out.uint(3, 1);
+            }),
+            Kind::Histogram => out.message(9, |out| {
+                out.append(points);
+                out.uint(2, CUMULATIVE);
+            }),
+            _ => out.message(5, |out| out.append(points)),
+        }
+    });
+}
+
+fn point(out: &mut Writer, series: &Series<'_>, times: Times, identity: &Identity) {
+    let definition = series.metric.definition();
+    out.message(1, |out| match series.point {
+        Point::Counter(count) => {
+            number(out, *count, times);
+            tags(out, 7, series, definition, identity);
+        }
+        Point::Gauge(value) => {
+            number(out, value.cast_unsigned(), times);
+            tags(out, 7, series, definition, identity);
+        }
+        Point::Histogram(values) => {
+            histogram(out, values, times);
+            tags(out, 9, series, definition, identity);
+        }
+        _ => {}
+    });
+}
+
+fn number(out: &mut Writer, value: u64, times: Times) {
+    out.fixed64(2, times.start);
+    out.fixed64(3, times.now);
+    out.fixed64_always(6, value);
+}
+
+fn histogram(out: &mut Writer, values: &Histogram, times: Times) {
+    out.fixed64(2, times.start);
+    out.fixed64(3, times.now);
+    out.fixed64(4, values.count());
+    out.fixed64_always(5, values.sum().to_bits());
+    out.packed64(6, values.buckets().iter().copied());
+    out.packed64(7, BOUNDS.iter().map(|bound| bound.to_bits()));
+    if let (Some(min), Some(max)) = (values.min(), values.max()) {
+        out.fixed64_always(11, min.to_bits());
+        out.fixed64_always(12, max.to_bits());
+    }
+}
+
+fn tags(out: &mut Writer, field: u32, series: &Series<'_>, definition: &Definition, identity: &Identity) {
+    match series.tags {
+        Some(tags) => {
+            for (name, value) in definition.tags.iter().zip(tags.values()).filter(|(_, value)| !value.is_empty()) {
+                text(out, field, name, value);
+            }
+        }
+        None => text(out, field, "overflow", "true"),
+    }
+    attributes(out, field, &identity.tags);
+}

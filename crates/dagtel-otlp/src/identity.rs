@@ -1,0 +1,74 @@
+//! Who emits: what the resource of every signal says.
+
+use dagtel_core::catalog::metric::DEFAULT_PREFIX;
+use dagtel_core::value::{Attribute, SmolStr, Value};
+
+/// What the resources say, and the tags that everything carries.
+///
+/// Resources are written with their attributes sorted by key: two encodings of one resource must be equal.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Identity {
+    /// The deployment: `service.name` of metrics, and of spans when [`Self::dag_as_service`] is off.
+    pub service_name: SmolStr,
+    /// `service.instance.id` of metrics: who counts. Two that count at one time must differ in it.
+    pub instance_id: SmolStr,
+    /// Whether the resource of spans has the DAG id as `service.name`, so that Jaeger lists DAGs as services.
+    pub dag_as_service: bool,
+    /// Further resource attributes, such as those of `OTEL_RESOURCE_ATTRIBUTES`.
+    pub resource: Vec<Attribute>,
+    /// Tags that every metric point and every span carries.
+    pub tags: Vec<Attribute>,
+    /// What metric names begin with.
+    pub prefix: SmolStr,
+}
+
+impl Identity {
+    /// A deployment, and who counts in it.
+    pub fn new(service_name: impl Into<SmolStr>, instance_id: impl Into<SmolStr>) -> Self {
+        Self {
+            service_name: service_name.into(),
+            instance_id: instance_id.into(),
+            dag_as_service: true,
+            resource: Vec::new(),
+            tags: Vec::new(),
+            prefix: SmolStr::new_static(DEFAULT_PREFIX),
+        }
+    }
+
+    pub(crate) fn span_resource(&self, namespace: &SmolStr, dag_id: &SmolStr) -> Vec<Attribute> {
+        let name = if self.dag_as_service { dag_id } else { &self.service_name };
+        self.resource_with(&[("service.name", name), ("service.namespace", namespace)])
+    }
+
+    pub(crate) fn metric_resource(&self) -> Vec<Attribute> {
+        self.resource_with(&[("service.name", &self.service_name), ("service.instance.id", &self.instance_id)])
+    }
+
+    /// Its own attributes before the configured ones of the same key, sorted.
+    fn resource_with(&self, own: &[(&'static str, &SmolStr)]) -> Vec<Attribute> {
+        let mut attributes: Vec<Attribute> = vec![
+            text("telemetry.sdk.language", "rust"),
+            text("telemetry.sdk.name", "dagtel"),
+            text("telemetry.sdk.version", env!("CARGO_PKG_VERSION")),
+        ];
+        // Without a name the specification asks for `unknown_service` (resource semantic conventions).
+        attributes.extend(own.iter().map(|(key, value)| match (*key, value.as_str()) {
+            ("service.name", "") => text(key, "unknown_service"),
+            _ => (SmolStr::new_static(key), Value::Str((*value).clone())),
+        }));
+        let known = attributes.len();
+        for attribute in &self.resource {
+            if !attributes[..known].iter().any(|(key, _)| *key == attribute.0) {
+                attributes.push(attribute.clone());
+            }
+        }
+        attributes.sort();
+        attributes.dedup_by(|a, b| a.0 == b.0);
+        attributes
+    }
+}
+
+fn text(key: &'static str, value: &'static str) -> Attribute {
+    (SmolStr::new_static(key), Value::Str(SmolStr::new_static(value)))
+}

@@ -1,0 +1,271 @@
+//! The builder, and its three exits.
+
+use std::fmt;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, SystemTime};
+
+use dagtel_core::fold::{Fold, Timing};
+use dagtel_core::key::DEFAULT_NAMESPACE;
+use dagtel_core::time::Timestamp;
+use dagtel_core::value::{Attribute, SmolStr, Value};
+use dagtel_otlp::Identity;
+use dagtel_ship::{Endpoint, EndpointError};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::resource::EnvResourceDetector;
+use tokio::sync::oneshot;
+
+use crate::counters::Counters;
+use crate::engine::{Clock, Dagtel, Inner};
+use crate::in_memory::InMemory;
+use crate::instruments;
+use crate::journal::Journal;
+use crate::listener::Listener;
+use crate::outbox::Outbox;
+use crate::pipeline::Pipeline;
+use crate::worker::{Report, Worker};
+
+const DEFAULT_ENDPOINT: &str = "http://127.0.0.1:4317";
+
+/// How to set dagtel up. Made by [`Dagtel::builder`].
+///
+/// It has three exits: [`install`](Self::install) starts a thread that does everything; [`build`](Self::build) hands
+/// back the handle and a worker, and starts nothing; [`in_memory`](Self::in_memory) keeps everything for a test to
+/// look at.
+#[must_use = "a builder does nothing until one of its three exits is taken"]
+pub struct Builder {
+    identity: Identity,
+    namespace: SmolStr,
+    endpoint: Option<String>,
+    listeners: Vec<Box<dyn Listener>>,
+    clock: Clock,
+    timing: Timing,
+    metric_interval: Duration,
+    shutdown_deadline: Duration,
+}
+
+/// Why dagtel could not be set up.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// The endpoint is not one.
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
+    /// OpenTelemetry's exporter for the live instruments refused its configuration.
+    #[error("the exporter of the live instruments could not be built: {0}")]
+    Instruments(#[from] opentelemetry_otlp::ExporterBuildError),
+    /// The thread could not be started.
+    #[error("the thread \"dagtel\" could not be started: {0}")]
+    Thread(#[source] std::io::Error),
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("identity", &self.identity)
+            .field("endpoint", &self.endpoint)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Dagtel {
+    /// Begins to set dagtel up. `service_name` is the deployment's, the `service.name` of metrics.
+    pub fn builder(service_name: impl Into<SmolStr>) -> Builder {
+        let now = Timestamp::from(SystemTime::now());
+        let instance = format!("{:x}-{:x}", std::process::id(), now.as_nanos());
+        let mut identity = Identity::new(service_name, instance);
+        identity.resource = resource_from_environment();
+        Builder {
+            identity,
+            namespace: DEFAULT_NAMESPACE,
+            endpoint: None,
+            listeners: Vec::new(),
+            clock: Arc::new(SystemTime::now),
+            timing: Timing::default(),
+            metric_interval: Duration::from_secs(10),
+            shutdown_deadline: Duration::from_secs(5),
+        }
+    }
+}
+
+impl Builder {
+    /// The OTLP/gRPC receiver, such as `http://collector:4317`. Without it `OTEL_EXPORTER_OTLP_ENDPOINT` counts, and
+    /// without that `http://127.0.0.1:4317`.
+    pub fn endpoint(mut self, endpoint: impl Into<String>) -> Self {
+        self.endpoint = Some(endpoint.into());
+        self
+    }
+
+    /// The deployment that runs belong to unless they say otherwise. Part of the key from which ids are derived.
+    pub fn namespace(mut self, namespace: impl Into<SmolStr>) -> Self {
+        self.namespace = namespace.into();
+        self
+    }
+
+    /// A tag that every metric and every span carries.
+    pub fn tag(mut self, key: impl Into<SmolStr>, value: impl Into<SmolStr>) -> Self {
+        self.identity.tags.push((key.into(), Value::Str(value.into())));
+        self
+    }
+
+    /// A resource attribute, such as `deployment.environment.name`. It goes before one of the same key in
+    /// `OTEL_RESOURCE_ATTRIBUTES`.
+    pub fn resource(mut self, key: impl Into<SmolStr>, value: impl Into<Value>) -> Self {
+        self.identity.resource.insert(0, (key.into(), value.into()));
+        self
+    }
+
+    /// `service.instance.id`: who counts. By default made of the process id and the time of its start.
+    pub fn instance_id(mut self, id: impl Into<SmolStr>) -> Self {
+        self.identity.instance_id = id.into();
+        self
+    }
+
+    /// Somebody else who is told of everything that is reported.
+    pub fn listener(mut self, listener: impl Listener + 'static) -> Self {
+        self.listeners.push(Box::new(listener));
+        self
+    }
+
+    /// Where the time of day comes from. By default the system's clock.
+    pub fn clock(mut self, clock: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// How often metrics are exported. By default every 10 s.
+    pub fn metric_interval(mut self, interval: Duration) -> Self {
+        self.metric_interval = interval.max(Duration::from_millis(10));
+        self
+    }
+
+    /// How long the end may take: what is not sent by then is dropped, and counted. By default 5 s.
+    pub fn shutdown_deadline(mut self, deadline: Duration) -> Self {
+        self.shutdown_deadline = deadline;
+        self
+    }
+
+    /// Starts a thread that folds and sends. The guard ends it.
+    ///
+    /// # Errors
+    /// When the endpoint is not one, or the thread cannot be started. Whether the receiver is there does not matter.
+    pub fn install(self) -> Result<(Dagtel, Guard), BuildError> {
+        let (dagtel, worker) = self.build()?;
+        let (stop, stopped) = oneshot::channel::<()>();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .enable_time()
+            .build()
+            .map_err(BuildError::Thread)?;
+        let work = move || {
+            runtime.block_on(worker.run(async {
+                // A guard that is gone means the same as one that says stop.
+                let _ = stopped.await;
+            }))
+        };
+        let thread =
+            std::thread::Builder::new().name("dagtel".into()).spawn(work).map_err(BuildError::Thread)?;
+        let guard = Guard { dagtel: dagtel.clone(), stop: Some(stop), thread: Some(thread) };
+        Ok((dagtel, guard))
+    }
+
+    /// Hands back the handle and the worker, which is to be run in a tokio runtime of the caller's choice.
+    ///
+    /// # Errors
+    /// When the endpoint is not one.
+    pub fn build(mut self) -> Result<(Dagtel, Worker), BuildError> {
+        let endpoint = self.endpoint.clone().or_else(|| std::env::var("OTEL_EXPORTER_OTLP_ENDPOINT").ok());
+        let endpoint: Endpoint = endpoint.as_deref().unwrap_or(DEFAULT_ENDPOINT).parse()?;
+        let counters = Arc::new(Counters::default());
+        let outbox = Arc::new(Outbox::new(counters.clone()));
+        let meters =
+            instruments::provider(outbox.clone(), counters.clone(), &self.identity, self.metric_interval)?;
+        let (commands, received) = tokio::sync::mpsc::unbounded_channel();
+        let (mut inner, pipeline) = self.inner(counters.clone());
+        inner.meters = Some(meters);
+        inner.commands = Some(commands);
+        let worker = Worker {
+            pipeline,
+            outbox,
+            counters,
+            commands: received,
+            endpoint,
+            clock: inner.clock.clone(),
+            metric_interval: self.metric_interval,
+            shutdown_deadline: self.shutdown_deadline,
+        };
+        Ok((Dagtel(Some(Arc::new(inner))), worker))
+    }
+
+    /// Keeps everything in memory, for a test to look at.
+    pub fn in_memory(mut self) -> (Dagtel, InMemory) {
+        self.timing = Timing::new(Duration::ZERO, Duration::ZERO);
+        let (inner, pipeline) = self.inner(Arc::default());
+        let inner = Arc::new(inner);
+        (Dagtel(Some(inner.clone())), InMemory::new(pipeline, inner))
+    }
+
+    fn inner(&mut self, counters: Arc<Counters>) -> (Inner, Pipeline) {
+        let journal = Arc::new(Journal::default());
+        let start = (self.clock)().into();
+        let fold = Fold::new(start, self.timing);
+        let pipeline = Pipeline::new(journal.clone(), counters.clone(), fold, self.identity.clone());
+        let inner = Inner {
+            namespace: self.namespace.clone(),
+            journal,
+            counters,
+            listeners: std::mem::take(&mut self.listeners),
+            clock: self.clock.clone(),
+            meters: None,
+            commands: None,
+        };
+        (inner, pipeline)
+    }
+}
+
+fn resource_from_environment() -> Vec<Attribute> {
+    let resource = Resource::builder_empty().with_detector(Box::new(EnvResourceDetector::new())).build();
+    let mut attributes: Vec<Attribute> = resource
+        .iter()
+        .map(|(key, value)| (key.as_str().into(), Value::Str(value.as_str().into())))
+        .collect();
+    attributes.sort();
+    attributes
+}
+
+/// Ends telemetry when it goes: closes what is open and sends what it can within the builder's deadline.
+///
+/// Bind it to a name that lives as long as the engine does. `let _ = …` drops it at once.
+#[must_use = "telemetry ends when the guard is dropped; bind it to a name that lives as long as the engine"]
+#[derive(Debug)]
+pub struct Guard {
+    dagtel: Dagtel,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<Report>>,
+}
+
+impl Guard {
+    /// Ends telemetry now, and tells what became of everything. `None` when the worker's thread died.
+    pub fn shutdown(mut self) -> Option<Report> {
+        self.end()
+    }
+
+    fn end(&mut self) -> Option<Report> {
+        let thread = self.thread.take()?;
+        if let Some(meters) = self.dagtel.0.as_ref().and_then(|inner| inner.meters.as_ref()) {
+            // Its exporter only writes to the outbox, so this takes no time; a failure is the SDK's own, and logged.
+            let _ = meters.force_flush();
+        }
+        if let Some(stop) = self.stop.take() {
+            // An error says that the worker has stopped already.
+            let _ = stop.send(());
+        }
+        thread.join().ok()
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.end();
+    }
+}

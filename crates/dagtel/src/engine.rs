@@ -1,0 +1,264 @@
+//! [`Dagtel`]: the handle through which an engine reports.
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::time::{Duration, SystemTime};
+
+use dagtel_core::event::{Event, Exception, Fact, RunChange, RunDetails, RunState, TaskChange, TaskState, Truth};
+use dagtel_core::guard;
+use dagtel_core::key::RunKey;
+use dagtel_core::time::Timestamp;
+use dagtel_core::value::SmolStr;
+use opentelemetry::metrics::{Meter, MeterProvider as _, noop::NoopMeterProvider};
+use opentelemetry_sdk::metrics::SdkMeterProvider;
+
+use crate::context::{RunContext, TaskContext};
+use crate::counters::{Counters, Tally};
+use crate::describe::{DagRun, TaskInstance};
+use crate::handle::{RunHandle, TaskHandle};
+use crate::journal::Journal;
+use crate::listener::Listener;
+use crate::worker::Command;
+
+/// Reads the time of day. Passed in, so that tests need not wait.
+pub(crate) type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
+
+/// The handle through which an engine reports. Cheap to clone; safe to use from any thread.
+///
+/// No call on it waits for the network or for another process, panics, or returns an error that must be handled.
+/// When telemetry is off ([`Dagtel::off`]) every call does nothing.
+#[derive(Clone, Default)]
+pub struct Dagtel(pub(crate) Option<Arc<Inner>>);
+
+pub(crate) struct Inner {
+    pub(crate) namespace: SmolStr,
+    pub(crate) journal: Arc<Journal>,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) listeners: Vec<Box<dyn Listener>>,
+    pub(crate) clock: Clock,
+    pub(crate) meters: Option<SdkMeterProvider>,
+    pub(crate) commands: Option<tokio::sync::mpsc::UnboundedSender<Command>>,
+}
+
+impl fmt::Debug for Dagtel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dagtel").field("on", &self.is_on()).finish_non_exhaustive()
+    }
+}
+
+impl Dagtel {
+    /// Telemetry that is switched off.
+    pub const fn off() -> Self {
+        Self(None)
+    }
+
+    /// Whether anything is recorded. Worth asking before a description is built that costs something.
+    pub const fn is_on(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Reports that a run started.
+    pub fn start(&self, run: DagRun) -> RunHandle {
+        let Some(inner) = &self.0 else { return RunHandle::off() };
+        let mut run = inner.settle(run);
+        let key = Arc::new(run.key.clone());
+        let now = inner.now();
+        if let Some(queued) = run.queued_at {
+            inner.run_event(&key, queued, RunChange::Queued, RunDetails::default());
+        }
+        inner.run_event(&key, now, RunChange::Started, run.details.clone());
+        inner.tell(|listener| listener.on_dag_run_running(&run));
+        run.queued_at.get_or_insert(now);
+        RunHandle::new(inner.clone(), key, run, now)
+    }
+
+    /// Takes over a run that another process handed over ([`RunHandle::hand_over`]).
+    pub fn take_over(&self, context: RunContext) -> RunHandle {
+        let Some(inner) = &self.0 else { return RunHandle::off() };
+        let (run, started) = context.into_run();
+        let key = Arc::new(run.key.clone());
+        inner.run_event(&key, started, RunChange::Started, run.details.clone());
+        RunHandle::new(inner.clone(), key, run, started)
+    }
+
+    /// Takes over a try that another process handed over ([`RunHandle::hand_over_task`]).
+    pub fn take_over_task(&self, context: TaskContext) -> TaskHandle {
+        let Some(inner) = &self.0 else { return TaskHandle::off() };
+        let (run, task, started) = context.into_task();
+        let run = inner.settle(run);
+        let run_key = Arc::new(run.key.clone());
+        inner.task_event(&run_key, started, TaskChange::Started, &task, task.details.clone());
+        TaskHandle::new(inner.clone(), run_key, Arc::new(run), task)
+    }
+
+    /// Records an event of the caller's own making: what adapters of other engines use.
+    pub fn record(&self, event: Event) {
+        if let Some(inner) = &self.0 {
+            inner.record(event);
+        }
+    }
+
+    /// An OpenTelemetry meter, for instruments of the engine's own. They are exported like everything else.
+    pub fn meter(&self, name: &'static str) -> Meter {
+        match self.0.as_ref().and_then(|inner| inner.meters.as_ref()) {
+            Some(meters) => meters.meter(name),
+            None => NoopMeterProvider::new().meter(name),
+        }
+    }
+
+    /// Waits until everything that is final now is sent, or the deadline is over. Returns whether it was sent.
+    pub fn flush(&self, deadline: Duration) -> bool {
+        let Some(inner) = &self.0 else { return true };
+        let Some(commands) = &inner.commands else { return true };
+        let (reply, outbox) = mpsc::sync_channel(1);
+        if commands.send(Command::Flush(reply)).is_err() {
+            return false;
+        }
+        let started = (inner.clock)();
+        let Ok(outbox) = outbox.recv_timeout(deadline) else { return false };
+        let spent = (inner.clock)().duration_since(started).unwrap_or_default();
+        outbox.wait_until_sent(deadline.saturating_sub(spent))
+    }
+
+    /// How many spans were made, delivered and dropped so far.
+    pub fn spans(&self) -> Tally {
+        self.0.as_ref().map_or_else(Tally::default, |inner| inner.counters.tally(dagtel_otlp::Signal::Traces))
+    }
+}
+
+impl Inner {
+    pub(crate) fn now(&self) -> Timestamp {
+        (self.clock)().into()
+    }
+
+    /// Gives a run the builder's namespace unless it has one, and holds its key to the limits, so that ids asked of
+    /// the handle are those of the spans.
+    fn settle(&self, mut run: DagRun) -> DagRun {
+        if !run.named_namespace {
+            run.key.namespace = self.namespace.clone();
+            run.named_namespace = true;
+        }
+        run.key = run.key.clipped().0;
+        run
+    }
+
+    pub(crate) fn record(&self, event: Event) {
+        let (event, cut) = guard::admit(event);
+        self.counters.cut(cut);
+        if self.journal.append(event).is_err() {
+            self.counters.event_dropped("journal_full");
+        }
+    }
+
+    pub(crate) fn run_event(
+        &self,
+        key: &Arc<RunKey>,
+        at: Timestamp,
+        change: RunChange,
+        details: RunDetails,
+    ) {
+        let fact = Fact::Run { change, details };
+        self.record(Event { run: key.clone(), at, truth: Truth::Reported, fact });
+    }
+
+    pub(crate) fn task_event(
+        &self,
+        run: &Arc<RunKey>,
+        at: Timestamp,
+        change: TaskChange,
+        task: &TaskInstance,
+        details: dagtel_core::event::TaskDetails,
+    ) {
+        let fact = Fact::Task { key: task.key.clone(), change, details };
+        self.record(Event { run: run.clone(), at, truth: Truth::Reported, fact });
+    }
+
+    /// Tells every listener. What a listener does wrong is its own affair.
+    pub(crate) fn tell(&self, call: impl Fn(&dyn Listener)) {
+        for listener in &self.listeners {
+            let _ = catch_unwind(AssertUnwindSafe(|| call(listener.as_ref())));
+        }
+    }
+
+    fn hooked_run(&self, run: &DagRun, change: RunChange, error: Option<&Exception>) {
+        let run = self.settle(run.clone());
+        let mut details = run.details.clone();
+        details.exception = error.cloned().map(Box::new);
+        self.run_event(&Arc::new(run.key.clone()), self.now(), change, details);
+    }
+
+    fn hooked_task(&self, run: &DagRun, task: &TaskInstance, change: TaskChange, error: Option<&Exception>) {
+        let run = self.settle(run.clone());
+        let mut details = task.details.clone();
+        details.exception = error.cloned().map(Box::new);
+        self.task_event(&Arc::new(run.key.clone()), self.now(), change, task, details);
+    }
+}
+
+/// For engines that have hooks of their own: each call is one fact.
+impl Listener for Dagtel {
+    fn on_dag_run_running(&self, run: &DagRun) {
+        if let Some(inner) = &self.0 {
+            inner.hooked_run(run, RunChange::Started, None);
+            inner.tell(|listener| listener.on_dag_run_running(run));
+        }
+    }
+
+    fn on_dag_run_success(&self, run: &DagRun) {
+        if let Some(inner) = &self.0 {
+            inner.hooked_run(run, RunChange::Finished(RunState::Success), None);
+            inner.tell(|listener| listener.on_dag_run_success(run));
+        }
+    }
+
+    fn on_dag_run_failed(&self, run: &DagRun, error: Option<&Exception>) {
+        if let Some(inner) = &self.0 {
+            inner.hooked_run(run, RunChange::Finished(RunState::Failed), error);
+            inner.tell(|listener| listener.on_dag_run_failed(run, error));
+        }
+    }
+
+    fn on_dag_run_skipped(&self, run: &DagRun) {
+        if let Some(inner) = &self.0 {
+            inner.hooked_run(run, RunChange::Finished(RunState::Skipped), None);
+            inner.tell(|listener| listener.on_dag_run_skipped(run));
+        }
+    }
+
+    fn on_task_instance_running(&self, run: &DagRun, task: &TaskInstance) {
+        if let Some(inner) = &self.0 {
+            inner.hooked_task(run, task, TaskChange::Started, None);
+            inner.tell(|listener| listener.on_task_instance_running(run, task));
+        }
+    }
+
+    fn on_task_instance_success(&self, run: &DagRun, task: &TaskInstance) {
+        if let Some(inner) = &self.0 {
+            inner.hooked_task(run, task, TaskChange::Finished(TaskState::Success), None);
+            inner.tell(|listener| listener.on_task_instance_success(run, task));
+        }
+    }
+
+    fn on_task_instance_failed(
+        &self,
+        run: &DagRun,
+        task: &TaskInstance,
+        error: Option<&Exception>,
+        will_retry: bool,
+    ) {
+        if let Some(inner) = &self.0 {
+            let state = if will_retry { TaskState::UpForRetry } else { TaskState::Failed };
+            inner.hooked_task(run, task, TaskChange::Finished(state), error);
+            inner.tell(|listener| listener.on_task_instance_failed(run, task, error, will_retry));
+        }
+    }
+
+    fn on_task_instance_skipped(&self, run: &DagRun, task: &TaskInstance) {
+        if let Some(inner) = &self.0 {
+            inner.hooked_task(run, task, TaskChange::Finished(TaskState::Skipped), None);
+            inner.tell(|listener| listener.on_task_instance_skipped(run, task));
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! Handles: a run or a try that the engine has started.
+
+mod run;
+mod task;
+
+pub use run::RunHandle;
+pub use task::TaskHandle;

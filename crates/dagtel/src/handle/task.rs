@@ -1,0 +1,159 @@
+//! A try of a task instance that the engine has started.
+
+use std::fmt;
+use std::sync::Arc;
+
+use dagtel_core::event::{Exception, TaskChange, TaskDetails, TaskState};
+use dagtel_core::id::{RunIds, task_span_id, traceparent};
+use dagtel_core::key::RunKey;
+use dagtel_core::value::{SmolStr, Value};
+
+use super::run::dropped;
+use crate::context::otel_context;
+use crate::describe::{DagRun, TaskInstance};
+use crate::engine::Inner;
+
+/// A try of a task instance that the engine has started.
+///
+/// Report its end by [`success`](Self::success), [`failed`](Self::failed), [`retry`](Self::retry) or
+/// [`skipped`](Self::skipped). Dropped without that, it is reported as failed, with `error.type` = `handle_dropped`,
+/// or `panic` while the thread panics.
+#[must_use = "a try that is dropped at once is reported as failed; keep it until the task ends"]
+pub struct TaskHandle(Option<Running>);
+
+struct Running {
+    inner: Arc<Inner>,
+    run_key: Arc<RunKey>,
+    run: Arc<DagRun>,
+    task: TaskInstance,
+}
+
+impl TaskHandle {
+    pub(crate) const fn off() -> Self {
+        Self(None)
+    }
+
+    pub(crate) fn new(
+        inner: Arc<Inner>,
+        run_key: Arc<RunKey>,
+        run: Arc<DagRun>,
+        task: TaskInstance,
+    ) -> Self {
+        Self(Some(Running { inner, run_key, run, task }))
+    }
+
+    /// Adds an attribute to the span.
+    pub fn set_attribute(&self, key: impl Into<SmolStr>, value: impl Into<Value>) {
+        if let Some(running) = &self.0 {
+            let attributes = vec![(key.into(), value.into())];
+            running.report(TaskChange::Updated, TaskDetails { attributes, ..TaskDetails::default() });
+        }
+    }
+
+    /// Reports that the try gave its worker back and waits for a trigger.
+    pub fn deferred(&self) {
+        if let Some(running) = &self.0 {
+            running.report(TaskChange::Deferred, TaskDetails::default());
+        }
+    }
+
+    /// Reports that the try runs again after a deferral.
+    pub fn resumed(&self) {
+        if let Some(running) = &self.0 {
+            running.report(TaskChange::Resumed, TaskDetails::default());
+        }
+    }
+
+    /// Reports that the try succeeded.
+    pub fn success(mut self) {
+        self.end(TaskState::Success, None);
+    }
+
+    /// Reports that the try failed for good.
+    pub fn failed(mut self, error: impl Into<Exception>) {
+        self.end_with(TaskState::Failed, error);
+    }
+
+    /// Reports that the try failed and another one will follow.
+    pub fn retry(mut self, error: impl Into<Exception>) {
+        self.end_with(TaskState::UpForRetry, error);
+    }
+
+    /// Reports that the try took longer than it may.
+    pub fn timed_out(mut self, error: impl Into<Exception>) {
+        self.end_with(TaskState::Timeout, error);
+    }
+
+    /// Reports that the try skipped itself.
+    pub fn skipped(mut self) {
+        self.end(TaskState::Skipped, None);
+    }
+
+    /// Makes nothing of the error when telemetry is off: its text may cost more than everything else.
+    fn end_with(&mut self, state: TaskState, error: impl Into<Exception>) {
+        if self.0.is_some() {
+            self.end(state, Some(error.into()));
+        }
+    }
+
+    fn end(&mut self, state: TaskState, error: Option<Exception>) {
+        let Some(running) = self.0.take() else { return };
+        let inner = &running.inner;
+        if inner.listeners.is_empty() {
+            running.report_end(state, error);
+            return;
+        }
+        running.report_end(state, error.clone());
+        let (run, task) = (&running.run, &running.task);
+        inner.tell(|listener| match state {
+            TaskState::Success => listener.on_task_instance_success(run, task),
+            TaskState::Skipped => listener.on_task_instance_skipped(run, task),
+            _ => {
+                let will_retry = state == TaskState::UpForRetry;
+                listener.on_task_instance_failed(run, task, error.as_ref(), will_retry);
+            }
+        });
+    }
+
+    /// A context in which the try's span is the parent: SDK and `tracing` spans made in it belong to the try.
+    pub fn context(&self) -> opentelemetry::Context {
+        match &self.0 {
+            Some(running) => {
+                otel_context(&running.run_key, task_span_id(&running.run_key, &running.task.key))
+            }
+            None => opentelemetry::Context::current(),
+        }
+    }
+
+    /// The W3C `traceparent` of the try's span, for child processes. `None` when telemetry is off.
+    pub fn traceparent(&self) -> Option<String> {
+        let Running { run_key, task, .. } = self.0.as_ref()?;
+        Some(traceparent(RunIds::of(run_key).trace_id, task_span_id(run_key, &task.key)))
+    }
+}
+
+impl Running {
+    fn report(&self, change: TaskChange, details: TaskDetails) {
+        self.inner.task_event(&self.run_key, self.inner.now(), change, &self.task, details);
+    }
+
+    fn report_end(&self, state: TaskState, error: Option<Exception>) {
+        let exception = error.map(Box::new);
+        self.report(TaskChange::Finished(state), TaskDetails { exception, ..TaskDetails::default() });
+    }
+}
+
+impl Drop for TaskHandle {
+    fn drop(&mut self) {
+        if self.0.is_some() {
+            self.end(TaskState::Failed, Some(dropped()));
+        }
+    }
+}
+
+impl fmt::Debug for TaskHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let key = self.0.as_ref().map(|running| (&running.run_key, &running.task.key));
+        f.debug_tuple("TaskHandle").field(&key).finish()
+    }
+}

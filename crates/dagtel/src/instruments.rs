@@ -1,0 +1,120 @@
+//! Live instruments: dagtel's own metrics and those of the engine, through OpenTelemetry's SDK.
+//!
+//! The SDK's exporter writes its requests into the outbox instead of the network, so they are sent, counted and kept
+//! like everything else.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use dagtel_otlp::{Frame, Identity, Signal};
+use http::{Request, Response, StatusCode};
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::MeterProvider as _;
+use opentelemetry_http::{HttpClient, HttpError};
+use opentelemetry_otlp::{ExporterBuildError, MetricExporter, WithExportConfig as _, WithHttpConfig as _};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
+
+use crate::counters::Counters;
+use crate::outbox::Outbox;
+
+/// Takes the requests of OpenTelemetry's OTLP/HTTP exporters into the outbox.
+#[derive(Debug)]
+struct OutboxClient(Arc<Outbox>);
+
+#[async_trait]
+impl HttpClient for OutboxClient {
+    async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+        let signal = match request.uri().path() {
+            "/v1/traces" => Signal::Traces,
+            "/v1/metrics" => Signal::Metrics,
+            "/v1/logs" => Signal::Logs,
+            path => return Err(format!("the path {path:?} is none of OTLP/HTTP's").into()),
+        };
+        // How many points the request holds is only known inside; it is counted as one.
+        self.0.push(Frame::new(signal, request.into_body().to_vec(), 1));
+        let mut response = Response::new(Bytes::new());
+        *response.status_mut() = StatusCode::OK;
+        Ok(response)
+    }
+}
+
+/// A meter provider whose readings go to the outbox, with dagtel's own instruments in it.
+pub(crate) fn provider(
+    outbox: Arc<Outbox>,
+    counters: Arc<Counters>,
+    identity: &Identity,
+    interval: Duration,
+) -> Result<SdkMeterProvider, ExporterBuildError> {
+    let exporter = MetricExporter::builder()
+        .with_http()
+        // Never resolved nor connected to: the client above takes every request.
+        .with_endpoint("http://outbox.invalid/v1/metrics")
+        .with_http_client(OutboxClient(outbox))
+        .build()?;
+    let reader = PeriodicReader::builder(exporter).with_interval(interval).build();
+    let provider =
+        SdkMeterProvider::builder().with_reader(reader).with_resource(resource(identity)).build();
+    observe(&provider, &counters);
+    Ok(provider)
+}
+
+fn resource(identity: &Identity) -> Resource {
+    Resource::builder_empty()
+        .with_service_name(identity.service_name.to_string())
+        .with_attribute(KeyValue::new("service.instance.id", identity.instance_id.to_string()))
+        .with_attributes(identity.resource.iter().chain(&identity.tags).map(key_value))
+        .build()
+}
+
+fn key_value((key, value): &dagtel_core::value::Attribute) -> KeyValue {
+    use dagtel_core::value::Value;
+    let value = match value {
+        Value::Bool(value) => (*value).into(),
+        Value::Int(value) => (*value).into(),
+        Value::Float(value) => (*value).into(),
+        other => opentelemetry::Value::from(other.as_str().unwrap_or_default().to_owned()),
+    };
+    KeyValue::new(key.to_string(), value)
+}
+
+/// `dagtel.produced`, `dagtel.delivered` by signal; `dagtel.dropped` by signal and reason; `dagtel.anomalies` by reason.
+fn observe(provider: &SdkMeterProvider, counters: &Arc<Counters>) {
+    let meter = provider.meter("dagtel");
+    let tallies = |name: &'static str, description: &'static str, read: fn(&crate::Tally) -> u64| {
+        let counters = counters.clone();
+        meter
+            .u64_observable_counter(name)
+            .with_description(description)
+            .with_callback(move |observer| {
+                for (signal, tally) in counters.tallies() {
+                    observer.observe(read(&tally), &[KeyValue::new("signal", signal.as_str())]);
+                }
+            })
+            .build()
+    };
+    tallies("dagtel.produced", "Spans, points and records made", |tally| tally.produced);
+    tallies("dagtel.delivered", "Spans, points and records that the receiver took", |tally| tally.delivered);
+    let drops = counters.clone();
+    meter
+        .u64_observable_counter("dagtel.dropped")
+        .with_description("Events, spans, points and records given up")
+        .with_callback(move |observer| {
+            for ((signal, reason), items) in drops.drops() {
+                observer.observe(items, &[KeyValue::new("signal", signal), KeyValue::new("reason", reason)]);
+            }
+        })
+        .build();
+    let odd = counters.clone();
+    meter
+        .u64_observable_counter("dagtel.anomalies")
+        .with_description("Odd events")
+        .with_callback(move |observer| {
+            for (anomaly, times) in odd.anomalies() {
+                observer.observe(times, &[KeyValue::new("reason", anomaly.as_str())]);
+            }
+        })
+        .build();
+}

@@ -1,0 +1,47 @@
+//! OpenTelemetry-native instrumentation for DAG engines.
+//!
+//! A DAG run becomes a root span, each try of a task a child span, linked to what it waited for; metrics are counted
+//! beside them under Airflow's names. Everything is sent to an OpenTelemetry Collector by OTLP.
+//!
+//! ```no_run
+//! use dagtel::{DagRun, Dagtel, TaskInstance};
+//!
+//! let (dagtel, _guard) = Dagtel::builder("my-engine").endpoint("http://127.0.0.1:4317").install()?;
+//!
+//! let run = dagtel.start(DagRun::new("sales", "2026-11-20"));
+//! let task = run.start(TaskInstance::new("extract").operator("bash"));
+//! task.success();
+//! let task = run.start(TaskInstance::new("load").upstream(["extract"]));
+//! task.failed("the warehouse is closed");
+//! run.failed();
+//! # Ok::<(), dagtel::BuildError>(())
+//! ```
+//!
+//! No call of an engine waits for the network or for another process, panics, or returns an error that must be handled;
+//! what goes wrong is counted. With [`Dagtel::off`] every call does nothing.
+
+mod builder;
+mod context;
+mod counters;
+mod describe;
+mod engine;
+mod handle;
+mod in_memory;
+mod instruments;
+mod journal;
+mod listener;
+mod outbox;
+mod pipeline;
+mod worker;
+
+pub use builder::{BuildError, Builder, Guard};
+pub use context::{RunContext, TaskContext};
+pub use counters::Tally;
+pub use dagtel_core as core;
+pub use dagtel_core::event::Exception;
+pub use describe::{DagRun, TaskInstance};
+pub use engine::Dagtel;
+pub use handle::{RunHandle, TaskHandle};
+pub use in_memory::InMemory;
+pub use listener::Listener;
+pub use worker::{Report, Worker};
