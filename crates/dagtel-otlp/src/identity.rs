@@ -42,7 +42,10 @@ impl Identity {
     }
 
     pub(crate) fn metric_resource(&self) -> Vec<Attribute> {
-        self.resource_with(&[("service.name", &self.service_name), ("service.instance.id", &self.instance_id)])
+        self.resource_with(&[
+            ("service.name", &self.service_name),
+            ("service.instance.id", &self.instance_id),
+        ])
     }
 
     /// Its own attributes before the configured ones of the same key, sorted.

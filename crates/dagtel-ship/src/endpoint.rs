@@ -20,7 +20,9 @@ pub enum EndpointError {
     #[error("the endpoint {0:?} must begin with http://, like http://127.0.0.1:4317")]
     NoScheme(String),
     /// It asks for TLS.
-    #[error("the endpoint {0:?} asks for TLS, which this build cannot do: send to a collector on this host by http://")]
+    #[error(
+        "the endpoint {0:?} asks for TLS, which this build cannot do: send to a collector on this host by http://"
+    )]
     Tls(String),
     /// It has a path, which OTLP/gRPC has no use for; most likely OTLP/HTTP is meant.
     #[error("the endpoint {0:?} has a path, which OTLP over gRPC does not: write only http://host:4317")]

@@ -72,10 +72,14 @@ mod tests {
     #[test]
     fn the_table_of_the_specification() {
         let verdict = |code, message: &str| Verdict::of_status(&Status::new(code, message));
-        for code in [Code::Cancelled, Code::DeadlineExceeded, Code::Aborted, Code::Unavailable, Code::DataLoss] {
+        for code in
+            [Code::Cancelled, Code::DeadlineExceeded, Code::Aborted, Code::Unavailable, Code::DataLoss]
+        {
             assert!(matches!(verdict(code, "later"), Verdict::Retry { .. }), "{code:?}");
         }
-        for code in [Code::InvalidArgument, Code::Unauthenticated, Code::PermissionDenied, Code::Unimplemented] {
+        for code in
+            [Code::InvalidArgument, Code::Unauthenticated, Code::PermissionDenied, Code::Unimplemented]
+        {
             assert!(matches!(verdict(code, "no"), Verdict::Refused { .. }), "{code:?}");
         }
         let large = "grpc: received message larger than max (5 vs. 4)";

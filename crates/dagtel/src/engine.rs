@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::{Duration, SystemTime};
 
-use dagtel_core::event::{Event, Exception, Fact, RunChange, RunDetails, RunState, TaskChange, TaskState, Truth};
+use dagtel_core::event::{
+    Event, Exception, Fact, RunChange, RunDetails, RunState, TaskChange, TaskState, Truth,
+};
 use dagtel_core::guard;
 use dagtel_core::key::RunKey;
 use dagtel_core::time::Timestamp;
@@ -152,13 +154,7 @@ impl Inner {
         }
     }
 
-    pub(crate) fn run_event(
-        &self,
-        key: &Arc<RunKey>,
-        at: Timestamp,
-        change: RunChange,
-        details: RunDetails,
-    ) {
+    pub(crate) fn run_event(&self, key: &Arc<RunKey>, at: Timestamp, change: RunChange, details: RunDetails) {
         let fact = Fact::Run { change, details };
         self.record(Event { run: key.clone(), at, truth: Truth::Reported, fact });
     }

@@ -55,8 +55,7 @@ pub(crate) fn provider(
         .with_http_client(OutboxClient(outbox))
         .build()?;
     let reader = PeriodicReader::builder(exporter).with_interval(interval).build();
-    let provider =
-        SdkMeterProvider::builder().with_reader(reader).with_resource(resource(identity)).build();
+    let provider = SdkMeterProvider::builder().with_reader(reader).with_resource(resource(identity)).build();
     observe(&provider, &counters);
     Ok(provider)
 }

@@ -82,8 +82,16 @@ impl Worker {
     /// Works until `shutdown` is ready; then closes what is open, sends what it can within the builder's deadline, and
     /// reports. Needs a tokio runtime with its time and I/O drivers on.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Report {
-        let Self { pipeline, outbox, counters, commands, endpoint, clock, metric_interval, shutdown_deadline } =
-            self;
+        let Self {
+            pipeline,
+            outbox,
+            counters,
+            commands,
+            endpoint,
+            clock,
+            metric_interval,
+            shutdown_deadline,
+        } = self;
         let last_error = Mutex::new(None);
         let exporter = GrpcExporter::new(endpoint.clone());
         {

@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 /// An error as OpenTelemetry records it (`specification/trace/exceptions.md`).
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(
+    Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(deny_unknown_fields)]
 pub struct Exception {
     /// Its type, such as `ValueError` or `std::io::Error`. It becomes `error.type`, so it must be of low cardinality.

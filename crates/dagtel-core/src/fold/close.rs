@@ -48,12 +48,7 @@ pub(super) fn settled(
 }
 
 /// Closes a run, and every try of it that is not yet closed.
-pub(super) fn run(
-    mut run: Run,
-    metrics: &mut Metrics,
-    anomalies: &mut Anomalies,
-    changes: &mut Vec<Change>,
-) {
+pub(super) fn run(mut run: Run, metrics: &mut Metrics, anomalies: &mut Anomalies, changes: &mut Vec<Change>) {
     if run.end.is_none() && run.announced && !run.handed_over {
         run.end = Some(RunEnd { truth: Truth::Inferred, at: run.last_seen, state: RunState::Lost });
         count::active(&mut run, metrics);

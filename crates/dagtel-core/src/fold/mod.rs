@@ -94,6 +94,11 @@ impl Fold {
         &self.metrics
     }
 
+    /// Sets the time from which the metrics count: a replay knows only at its end when it began.
+    pub fn start_metrics_at(&mut self, start: Timestamp) {
+        self.metrics.set_start(start);
+    }
+
     /// What was odd.
     pub fn anomalies(&self) -> &Anomalies {
         &self.anomalies

@@ -74,9 +74,8 @@ impl Metrics {
         self.start
     }
 
-    /// Sets back the time since which everything was counted: a fact older than the fold was counted.
-    pub fn started_by(&mut self, time: Timestamp) {
-        self.start = self.start.min(time);
+    pub(crate) fn set_start(&mut self, start: Timestamp) {
+        self.start = start;
     }
 
     /// Counts one.

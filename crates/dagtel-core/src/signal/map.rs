@@ -93,9 +93,11 @@ fn task_span(task: ClosedTry, ids: &RunIds) -> Span {
     events.extend(task.scheduled.map(|at| plain(at, event::SCHEDULED)));
     events.extend(task.queued.map(|at| plain(at, event::QUEUED)));
     events.extend(task.started.map(|at| plain(at, event::STARTED)));
-    events.extend(task.pauses.into_iter().map(|(at, deferred)| {
-        plain(at, if deferred { event::DEFERRED } else { event::RESUMED })
-    }));
+    events.extend(
+        task.pauses
+            .into_iter()
+            .map(|(at, deferred)| plain(at, if deferred { event::DEFERRED } else { event::RESUMED })),
+    );
     events.extend(task.exceptions.into_iter().map(exception));
     events.sort_by_key(|event| event.at);
     let links = task.links.links.iter().map(|link| SpanLink {
@@ -200,8 +202,7 @@ fn link_attributes(kind: LinkKind) -> &'static [Attribute] {
 
 /// The link of a W3C `traceparent` (`00-<trace id>-<span id>-<flags>`), if it is one.
 fn trigger(traceparent: &str) -> Option<SpanLink> {
-    static TRIGGER: [Attribute; 1] =
-        [(attribute::LINK_TYPE, Value::Str(SmolStr::new_static(link::TRIGGER)))];
+    static TRIGGER: [Attribute; 1] = [(attribute::LINK_TYPE, Value::Str(SmolStr::new_static(link::TRIGGER)))];
     let mut parts = traceparent.split('-').skip(1);
     let trace_id = TraceId::from_hex(parts.next().filter(|id| id.len() == 32)?).ok()?;
     let span_id = SpanId::from_hex(parts.next().filter(|id| id.len() == 16)?).ok()?;

@@ -116,7 +116,9 @@ fn histogram(out: &mut Writer, values: &Histogram, times: Times) {
 fn tags(out: &mut Writer, field: u32, series: &Series<'_>, definition: &Definition, identity: &Identity) {
     match series.tags {
         Some(tags) => {
-            for (name, value) in definition.tags.iter().zip(tags.values()).filter(|(_, value)| !value.is_empty()) {
+            for (name, value) in
+                definition.tags.iter().zip(tags.values()).filter(|(_, value)| !value.is_empty())
+            {
                 text(out, field, name, value);
             }
         }

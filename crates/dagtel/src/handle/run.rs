@@ -112,12 +112,7 @@ impl RunHandle {
         if shared.ended.swap(true, Ordering::Relaxed) {
             return None;
         }
-        shared.inner.run_event(
-            &shared.key,
-            shared.inner.now(),
-            RunChange::HandedOver,
-            RunDetails::default(),
-        );
+        shared.inner.run_event(&shared.key, shared.inner.now(), RunChange::HandedOver, RunDetails::default());
         Some(RunContext::new(&shared.run, shared.started))
     }
 

@@ -33,12 +33,7 @@ impl TaskHandle {
         Self(None)
     }
 
-    pub(crate) fn new(
-        inner: Arc<Inner>,
-        run_key: Arc<RunKey>,
-        run: Arc<DagRun>,
-        task: TaskInstance,
-    ) -> Self {
+    pub(crate) fn new(inner: Arc<Inner>, run_key: Arc<RunKey>, run: Arc<DagRun>, task: TaskInstance) -> Self {
         Self(Some(Running { inner, run_key, run, task }))
     }
 

@@ -1,0 +1,95 @@
+//! The `dagtel` command.
+
+mod command;
+mod demo;
+mod recording;
+mod show;
+mod terminal;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser, Subcommand};
+
+/// OpenTelemetry for DAG runs: traces, metrics, and what became of them.
+#[derive(Debug, Parser)]
+#[command(name = "dagtel", version, after_help = EXIT_CODES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 all well; 1 something could not be done or delivered; 2 wrong usage, or a recording with bad lines \
+(the good lines are still told).";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a small DAG of real processes and show its trace and its metrics
+    Demo(demo::Options),
+    /// Tell recorded DAG runs again: same ids, recorded times
+    Replay(command::replay::Options),
+    /// Receive OTLP on this host and show what comes in
+    View(command::view::Options),
+    /// Print the ids of a run, and of a try in it, as JSON
+    Id(command::id::Options),
+    /// Print the JSON Schema of an event line
+    Schema,
+    /// Print the completions for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    Ok,
+    Failed,
+    BadInput,
+}
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Demo(options) => demo::run(&options),
+        Command::Replay(options) => command::replay::run(&options),
+        Command::View(options) => command::view::run(&options),
+        Command::Id(options) => Ok(command::id::run(&options)),
+        Command::Schema => Ok(print_schema()),
+        Command::Completions { shell } => Ok(print_completions(shell)),
+    };
+    match outcome {
+        Ok(Outcome::Ok) => ExitCode::SUCCESS,
+        Ok(Outcome::Failed) => ExitCode::FAILURE,
+        Ok(Outcome::BadInput) => ExitCode::from(2),
+        Err(error) => {
+            terminal::complain(&error.to_string());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn print_schema() -> Outcome {
+    let schema = dagtel_core::event::line::schema();
+    terminal::say(&format!("{:#}\n", schema.to_value()));
+    Outcome::Ok
+}
+
+fn print_completions(shell: clap_complete::Shell) -> Outcome {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "dagtel", &mut script);
+    // Whoever reads the script may stop early; there is nobody to tell.
+    let _ = std::io::stdout().write_all(&script);
+    Outcome::Ok
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}
