@@ -35,6 +35,8 @@ impl GrpcExporter {
             .connect_lazy();
         let grpc = tonic::client::Grpc::new(channel)
             .send_compressed(CompressionEncoding::Gzip)
+            // The Collector answers a compressed request with a compressed answer.
+            .accept_compressed(CompressionEncoding::Gzip)
             .max_decoding_message_size(RESPONSE_BYTES);
         Self { endpoint, grpc }
     }

@@ -1,7 +1,7 @@
 //! Events: facts about DAG runs and tries, as plain data.
 //!
 //! An event is self-sufficient: it carries the whole key of what it is about and its own time, so events may be read
-//! in any order, from any number of writers, and more than once. [`line`] is their published JSON form.
+//! in any order, from any number of writers, and more than once. [`mod@line`] is their published JSON form.
 
 mod exception;
 pub mod line;

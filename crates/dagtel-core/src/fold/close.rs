@@ -30,17 +30,17 @@ pub(super) fn settled(
     news.sort_unstable();
     let mut final_tries = Vec::new();
     for key in news {
-        let Some(task) = run.tries.get_mut(&key) else { continue };
-        let started = task.started.is_some_and(|told| told.truth == Truth::Reported && past(told.at));
-        let ended = task.end.is_some_and(|end| end.truth == Truth::Reported && past(end.at));
-        count::settled(metrics, &run.key, &key, task, started, ended);
-        let waits = (task.started.is_some() && !started) || (task.end.is_some() && !ended);
-        task.listed = waits;
-        if waits {
-            run.news.push(key.clone());
-        }
-        if ended && !run.roster {
+        let Some(task) = run.tries.get_mut(&key).filter(|task| !task.closed) else { continue };
+        let started = task.started.filter(|told| told.truth == Truth::Reported).map(|told| past(told.at));
+        let ended = task.end.filter(|end| end.truth == Truth::Reported).map(|end| past(end.at));
+        count::settled(metrics, &run.key, &key, task, started == Some(true), ended == Some(true));
+        if ended == Some(true) && !run.roster {
             final_tries.push(key);
+            continue;
+        }
+        task.listed = started == Some(false) || ended == Some(false);
+        if task.listed {
+            run.news.push(key);
         }
     }
     close_tries(run, final_tries, metrics, anomalies, changes);

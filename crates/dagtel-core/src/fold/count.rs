@@ -12,11 +12,13 @@ use crate::time::Timestamp;
 /// Keeps `dagrun.active` in step with whether the run started and did not end.
 pub(super) fn active(run: &mut Run, metrics: &mut Metrics) {
     let active = run.started.is_some() && run.end.is_none();
-    if active != run.active {
-        run.active = active;
-        let tags = TagRefs::new([Some(&*run.key.dag_id)]);
-        metrics.shift(Metric::DagRunActive, tags, if active { 1 } else { -1 });
-    }
+    let before = std::mem::replace(&mut run.active, active);
+    // By nothing as well: a run whose end is read before its start must leave the same series behind.
+    metrics.shift(
+        Metric::DagRunActive,
+        TagRefs::new([Some(&*run.key.dag_id)]),
+        i64::from(active) - i64::from(before),
+    );
 }
 
 /// Counts what the try's own process said, once that has settled.

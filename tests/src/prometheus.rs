@@ -1,0 +1,113 @@
+//! What Prometheus holds: instant queries, and the checks of promtool.
+
+use crate::{http, parts, wait};
+use serde::Deserialize;
+use std::{
+    collections::BTreeMap,
+    io::Write,
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+/// Asks one Prometheus.
+#[derive(Debug, Clone)]
+pub struct Client {
+    agent: ureq::Agent,
+    base: String,
+}
+
+/// One series with its value at the time of the question.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Sample {
+    /// Its labels; the metric's name is the label `__name__`, where the query keeps it.
+    pub labels: BTreeMap<String, String>,
+    /// Its value.
+    pub value: f64,
+}
+
+impl Sample {
+    /// The value of a label, empty when the series does not have it (as Prometheus itself sees it).
+    pub fn label(&self, name: &str) -> &str {
+        self.labels.get(name).map_or("", String::as_str)
+    }
+}
+
+impl Client {
+    pub(crate) fn new(base: String) -> Self {
+        Self { agent: http::agent(), base }
+    }
+
+    /// The series that a PromQL query gives now; the query must give a vector.
+    ///
+    /// # Errors
+    /// What kept Prometheus from answering, such as an error in the query.
+    pub fn query(&self, query: &str) -> Result<Vec<Sample>, String> {
+        let url = format!("{}/api/v1/query", self.base);
+        let answer: Answer = http::json(&self.agent, &url, &[("query", query)])?;
+        answer.data.result.into_iter().map(RawSample::read).collect()
+    }
+
+    /// Asks until the answer is the wanted one.
+    ///
+    /// # Panics
+    /// When that has not happened within `limit`; the message has the last answer.
+    #[track_caller]
+    pub fn wait_for(&self, query: &str, wanted: impl Fn(&[Sample]) -> bool, limit: Duration) -> Vec<Sample> {
+        wait::until(&format!("the wanted answer to {query}"), limit, || {
+            let samples = self.query(query)?;
+            if wanted(&samples) { Ok(samples) } else { Err(format!("{samples:?}")) }
+        })
+    }
+}
+
+/// Has promtool check a page of metrics in the text format.
+///
+/// # Errors
+/// Everything it found wrong or unusual.
+///
+/// # Panics
+/// When promtool is not to be had or cannot be run.
+#[track_caller]
+pub fn check_metrics(page: &str) -> Result<(), String> {
+    let mut promtool = Command::new(parts::find(&parts::PROMTOOL))
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("promtool can be started");
+    // It reads everything before it says anything, so writing first cannot block for ever.
+    let written = promtool.stdin.take().expect("its input is a pipe").write_all(page.as_bytes());
+    let output = promtool.wait_with_output().expect("promtool can be waited for");
+    let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    match written {
+        Ok(()) if output.status.success() => Ok(()),
+        Ok(()) => Err(said.into_owned()),
+        Err(error) => Err(format!("promtool did not read the page ({error}): {said}")),
+    }
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    data: Data,
+}
+
+#[derive(Deserialize)]
+struct Data {
+    result: Vec<RawSample>,
+}
+
+#[derive(Deserialize)]
+struct RawSample {
+    metric: BTreeMap<String, String>,
+    /// Seconds since 1970, and the number as text.
+    value: (f64, String),
+}
+
+impl RawSample {
+    fn read(self) -> Result<Sample, String> {
+        let value = self.value.1.parse().map_err(|_| format!("{} is no number", self.value.1))?;
+        Ok(Sample { labels: self.metric, value })
+    }
+}

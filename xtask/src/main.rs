@@ -1,0 +1,59 @@
+//! The project's own commands. `cargo xtask test` is the one to remember: it fetches or builds the real
+//! collector, Jaeger and Prometheus once, then runs every test against them.
+
+mod cache;
+mod ci;
+mod collector;
+mod command;
+mod failure;
+mod jaeger;
+mod parts;
+mod prometheus;
+mod test;
+
+use clap::{Parser, Subcommand};
+use failure::Failure;
+use std::{env, path::PathBuf, process::ExitCode};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "dagtel's own commands")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Make the real collector, Jaeger and Prometheus available, building each once into the cache
+    Setup,
+    /// Run every test, those against the real parts included
+    Test {
+        /// Passed on to `cargo test`
+        #[arg(last = true)]
+        arguments: Vec<String>,
+    },
+    /// Run everything that a change must pass, cheap checks first
+    Ci,
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().command {
+        Task::Setup => parts::set_up().map(|parts| parts.print()),
+        Task::Test { arguments } => test::run(&arguments),
+        Task::Ci => ci::run(),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure(message)) => {
+            eprintln!("xtask: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The root of the source tree, wherever the command was started from.
+fn source_root() -> PathBuf {
+    // Cargo says it again at run time: two checkouts that share a build directory share this binary too.
+    let xtask = env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    PathBuf::from(xtask).parent().expect("xtask lies one directory below the root").to_owned()
+}
