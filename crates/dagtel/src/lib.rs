@@ -45,3 +45,8 @@ pub use handle::{RunHandle, TaskHandle};
 pub use in_memory::InMemory;
 pub use listener::Listener;
 pub use worker::{Report, Worker};
+
+/// The examples of the README are compiled with those of the documentation.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

@@ -5,9 +5,11 @@ use super::{
     style::Theme,
 };
 
-/// The time from the first start to the last end of a trace.
+/// The time from the first start to the last end of a trace, or to where most of it was only waiting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Axis {
+    first: u64,
+    /// Where the bars begin: at `first`, unless more than half of the time had passed before anything else happened.
     start: u64,
     end: u64,
 }
@@ -16,12 +18,20 @@ impl Axis {
     /// A time of zero is a time that is not known, and does not stretch the axis.
     pub(crate) fn of(trace: &Trace) -> Self {
         let times = || trace.spans.iter().flat_map(|span| [span.start, span.end]).filter(|time| *time > 0);
-        Self { start: times().min().unwrap_or(0), end: times().max().unwrap_or(0) }
+        let (first, end) = (times().min().unwrap_or(0), times().max().unwrap_or(0));
+        let second = trace.spans.iter().map(|span| span.start).filter(|start| *start > first).min();
+        let waited = second.filter(|second| second - first > end - second && *second < end);
+        Self { first, start: waited.unwrap_or(first), end }
     }
 
-    /// Nanoseconds it spans.
+    /// Nanoseconds of the whole trace.
     pub(crate) fn duration(self) -> u64 {
-        self.end.saturating_sub(self.start)
+        self.end.saturating_sub(self.first)
+    }
+
+    /// Nanoseconds before the first bar.
+    pub(crate) fn waited(self) -> u64 {
+        self.start - self.first
     }
 
     /// The bar of `span` on `cells` columns, without spaces at its end. Never empty: the shortest span is visible.
@@ -43,7 +53,7 @@ impl Axis {
 
     /// Where `time` falls on `steps`, from 0 to `steps`.
     fn position(self, time: u64, steps: usize) -> usize {
-        let Some(total) = std::num::NonZeroU64::new(self.duration()) else { return 0 };
+        let Some(total) = std::num::NonZeroU64::new(self.end - self.start) else { return 0 };
         let since = u128::from(time.clamp(self.start, self.end) - self.start);
         let step = since * steps as u128 / u128::from(total.get());
         usize::try_from(step).unwrap_or(steps)

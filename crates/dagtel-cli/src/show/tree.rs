@@ -72,11 +72,14 @@ fn header(trace: &Trace, rows: &[Row<'_>], axis: Axis, theme: &Theme, out: &mut 
         (Tone::Strong, root.map_or_else(String::new, |span| span.name.clone())),
         (Tone::Dim, format!("trace {}", hex(&trace.id))),
     ];
-    let how_much = vec![
+    let mut how_much = vec![
         (Tone::Plain, duration(theme, axis.duration())),
         (Tone::Plain, counted(trace.spans.len(), "span")),
         (if errors > 0 { Tone::Bad } else { Tone::Dim }, counted(errors, "error")),
     ];
+    if axis.waited() > 0 {
+        how_much.push((Tone::Dim, format!("bars begin after {}", duration(theme, axis.waited()))));
+    }
     let mut heading = Heading { theme, line: Line::default(), used: 0, out };
     let all = heading.columns(&what) + width(theme.glyphs().separator) + heading.columns(&how_much);
     heading.add(what);

@@ -12,7 +12,8 @@ use smol_str::SmolStr;
 #[serde(deny_unknown_fields)]
 pub struct Exception {
     /// Its type, such as `ValueError` or `std::io::Error`. It becomes `error.type`, so it must be of low cardinality.
-    #[serde(rename = "type")]
+    /// Empty when it is not known.
+    #[serde(default, rename = "type")]
     #[schemars(with = "String")]
     pub kind: SmolStr,
     /// Its message.
@@ -48,10 +49,10 @@ impl<E: Error> From<&E> for Exception {
     }
 }
 
-/// Only a message; the type is OpenTelemetry's `_OTHER`.
+/// Only a message: the exception has no type, and `error.type` becomes OpenTelemetry's `_OTHER`.
 impl From<&str> for Exception {
     fn from(message: &str) -> Self {
-        Self::new(crate::catalog::error_type::OTHER, message)
+        Self::new("", message)
     }
 }
 
@@ -72,6 +73,6 @@ mod tests {
         let exception = Exception::from(&outer);
         assert_eq!(exception.kind, "std::io::error::Error");
         assert_eq!(exception.message, "disk on fire");
-        assert_eq!(Exception::from("plain").kind, "_OTHER");
+        assert_eq!(Exception::from("plain").kind, "");
     }
 }

@@ -222,3 +222,19 @@ fn two_traces_oldest_first() {
 fn an_empty_store() {
     assert_snapshot!(all_traces(&Store::default(), &plain(80)), @"(no spans received)");
 }
+
+#[test]
+fn bars_begin_where_the_waiting_ends() {
+    let spans = vec![
+        span(1, 0, "dag_run.queued", 0, 60_000).state("success"),
+        span(2, 1, "task_run.extract", 50_000, 55_000).state("success"),
+        span(3, 1, "task_run.load", 55_000, 60_000).state("success"),
+    ];
+    assert_snapshot!(all_traces(&stored("queued", spans), &plain(100)), @"
+    queued · dag_run.queued · trace abababababababababababababababab
+      1m 00s · 3 spans · 0 errors · bars begin after 50.00 s
+    ✓ queued        1m 00s  ████████████████████████████████████████████████████████████
+    ├─ ✓ extract   5.000 s  ██████████████████████████████
+    └─ ✓ load      5.000 s                                ██████████████████████████████
+    ");
+}
