@@ -12,7 +12,8 @@ const NANOS: u64 = 1_000_000_000;
 
 /// Nanoseconds since the Unix epoch (1970-01-01T00:00:00Z), as OTLP's `fixed64` times are.
 ///
-/// In JSON it is written as RFC 3339 with nine digits, and read from RFC 3339 text or from a number of seconds.
+/// In JSON and other forms for people it is written as RFC 3339 with nine digits, and read from RFC 3339 text or from a
+/// number of seconds; in binary forms it is the number of nanoseconds.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(u64);
 
@@ -94,7 +95,11 @@ impl fmt::Debug for Timestamp {
 
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        if serializer.is_human_readable() {
+            serializer.collect_str(self)
+        } else {
+            self.0.serialize(serializer)
+        }
     }
 }
 
@@ -125,7 +130,11 @@ impl<'de> Deserialize<'de> for Timestamp {
                     .ok_or_else(|| E::invalid_value(de::Unexpected::Unsigned(seconds), &self))
             }
         }
-        deserializer.deserialize_any(Read)
+        if deserializer.is_human_readable() {
+            deserializer.deserialize_any(Read)
+        } else {
+            u64::deserialize(deserializer).map(Self::from_nanos)
+        }
     }
 }
 

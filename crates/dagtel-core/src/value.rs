@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub use smol_str::SmolStr;
 
 /// One attribute: a key of the catalogue or the user's own, and its value.
@@ -12,8 +12,10 @@ pub type Attribute = (SmolStr, Value);
 ///
 /// Strings of up to 23 bytes and static ones cost no allocation ([`SmolStr`]). A list holds strings only, which is all
 /// the telemetry contract needs (`execution_modes`, `upstream_task_ids`).
-#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(untagged)]
+///
+/// In JSON it is the plain value; binary forms, which do not say of what type a value is, carry that beside it.
+#[derive(Clone, Debug, schemars::JsonSchema)]
+#[schemars(untagged)]
 #[non_exhaustive]
 pub enum Value {
     /// A boolean.
@@ -44,6 +46,46 @@ impl Value {
             Self::Float(_) => 2,
             Self::Str(_) => 3,
             Self::List(_) => 4,
+        }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Value", untagged)]
+enum Plain {
+    Bool(bool),
+    Int(i64),
+    Float(f64),
+    Str(SmolStr),
+    List(Vec<SmolStr>),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Value")]
+enum Tagged {
+    Bool(bool),
+    Int(i64),
+    Float(f64),
+    Str(SmolStr),
+    List(Vec<SmolStr>),
+}
+
+impl Serialize for Value {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            Plain::serialize(self, serializer)
+        } else {
+            Tagged::serialize(self, serializer)
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Value {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if deserializer.is_human_readable() {
+            Plain::deserialize(deserializer)
+        } else {
+            Tagged::deserialize(deserializer)
         }
     }
 }

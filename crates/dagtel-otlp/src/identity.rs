@@ -66,7 +66,8 @@ impl Identity {
                 attributes.push(attribute.clone());
             }
         }
-        attributes.sort();
+        // By key alone, and stable: of two with one key the first counts.
+        attributes.sort_by(|a, b| a.0.cmp(&b.0));
         attributes.dedup_by(|a, b| a.0 == b.0);
         attributes
     }

@@ -10,11 +10,13 @@ pub mod capped;
 mod encode;
 mod frame;
 mod identity;
+mod split;
 mod wire;
 
 pub use encode::{metrics, traces};
 pub use frame::{Frame, Signal};
 pub use identity::Identity;
+pub use split::halves;
 
 /// Spans, or metric points, in one frame.
 pub const FRAME_ITEMS: usize = 512;

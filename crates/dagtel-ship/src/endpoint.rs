@@ -1,13 +1,23 @@
-//! Where to send: `http://host:port` of an OTLP/gRPC receiver.
+//! Where to send, and by which protocol.
 
 use std::fmt;
 use std::str::FromStr;
 
 use http::Uri;
 
-/// The address of an OTLP/gRPC receiver.
+/// The address of an OTLP receiver: `http://host:port`, with a path only for OTLP/HTTP.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint(Uri);
+
+/// The two protocols of OTLP, by the names of `OTEL_EXPORTER_OTLP_PROTOCOL`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "OTLP has two transports")]
+pub enum Protocol {
+    /// `grpc`
+    Grpc,
+    /// `http/protobuf`
+    HttpProtobuf,
+}
 
 /// Why a text is no endpoint.
 #[derive(Debug, thiserror::Error)]
@@ -16,7 +26,7 @@ pub enum EndpointError {
     /// It is no URL at all.
     #[error("the endpoint {0:?} is no URL: write it like http://127.0.0.1:4317")]
     NoUrl(String),
-    /// It names no scheme, or one that OTLP/gRPC does not have.
+    /// It names no scheme, or one that OTLP does not have.
     #[error("the endpoint {0:?} must begin with http://, like http://127.0.0.1:4317")]
     NoScheme(String),
     /// It asks for TLS.
@@ -24,14 +34,43 @@ pub enum EndpointError {
         "the endpoint {0:?} asks for TLS, which this build cannot do: send to a collector on this host by http://"
     )]
     Tls(String),
-    /// It has a path, which OTLP/gRPC has no use for; most likely OTLP/HTTP is meant.
-    #[error("the endpoint {0:?} has a path, which OTLP over gRPC does not: write only http://host:4317")]
-    Path(String),
+    /// It has a query, which no OTLP receiver has a use for.
+    #[error("the endpoint {0:?} has a query, which OTLP does not: write only http://host:port")]
+    Query(String),
 }
 
+/// Why a text is no protocol.
+#[derive(Debug, thiserror::Error)]
+#[error("the protocol {0:?} is not known: use grpc or http/protobuf")]
+pub struct ProtocolError(String);
+
 impl Endpoint {
-    pub(crate) fn uri(&self) -> &Uri {
-        &self.0
+    /// The protocol that is spoken there by convention: OTLP/HTTP on port 4318 and wherever a path is named, gRPC
+    /// everywhere else.
+    pub fn usual_protocol(&self) -> Protocol {
+        if self.0.port_u16() == Some(4318) || self.path().is_some() {
+            Protocol::HttpProtobuf
+        } else {
+            Protocol::Grpc
+        }
+    }
+
+    /// The same as a URL.
+    pub(crate) fn origin_uri(&self) -> Uri {
+        let mut parts = self.0.clone().into_parts();
+        parts.path_and_query = Some(http::uri::PathAndQuery::from_static("/"));
+        // Parts of a valid URL with another valid path are a valid URL.
+        Uri::from_parts(parts).unwrap_or_else(|_| self.0.clone())
+    }
+
+    /// `http://host:port`, without the path.
+    pub(crate) fn origin(&self) -> String {
+        format!("http://{}", self.0.authority().map_or("", |authority| authority.as_str()))
+    }
+
+    /// The path, when there is one: what stands before `/v1/traces` and the like.
+    pub(crate) fn path(&self) -> Option<&str> {
+        Some(self.0.path().trim_end_matches('/')).filter(|path| !path.is_empty())
     }
 }
 
@@ -49,8 +88,8 @@ impl FromStr for Endpoint {
         if uri.host().is_none_or(str::is_empty) {
             return Err(EndpointError::NoUrl(own()));
         }
-        if !matches!(uri.path(), "" | "/") || uri.query().is_some() {
-            return Err(EndpointError::Path(own()));
+        if uri.query().is_some() {
+            return Err(EndpointError::Query(own()));
         }
         Ok(Self(uri))
     }
@@ -58,7 +97,28 @@ impl FromStr for Endpoint {
 
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "http://{}", self.0.authority().map_or("", |authority| authority.as_str()))
+        write!(f, "{}{}", self.origin(), self.path().unwrap_or_default())
+    }
+}
+
+impl FromStr for Protocol {
+    type Err = ProtocolError;
+
+    fn from_str(text: &str) -> Result<Self, ProtocolError> {
+        match text.trim() {
+            "grpc" => Ok(Self::Grpc),
+            "http/protobuf" => Ok(Self::HttpProtobuf),
+            _ => Err(ProtocolError(text.to_owned())),
+        }
+    }
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Grpc => "grpc",
+            Self::HttpProtobuf => "http/protobuf",
+        })
     }
 }
 
@@ -71,11 +131,22 @@ mod tests {
         let read = |text: &str| text.parse::<Endpoint>().map(|e| e.to_string()).map_err(|e| e.to_string());
         assert_eq!(read("http://127.0.0.1:4317").unwrap(), "http://127.0.0.1:4317");
         assert_eq!(read(" http://collector:4317/ ").unwrap(), "http://collector:4317");
+        assert_eq!(read("http://c:4318/otlp/").unwrap(), "http://c:4318/otlp");
         assert!(read("127.0.0.1:4317").unwrap_err().contains("http://"));
         assert!(read("collector").unwrap_err().contains("begin with"));
         assert!(read("https://c:4317").unwrap_err().contains("TLS"));
-        assert!(read("http://c:4318/v1/traces").unwrap_err().contains("path"));
+        assert!(read("http://c:4318/?a=b").unwrap_err().contains("query"));
         assert!(read("").unwrap_err().contains("no URL"));
         assert!(read("http://").unwrap_err().contains("no URL"));
+    }
+
+    #[test]
+    fn the_port_tells_the_protocol_unless_somebody_says_otherwise() {
+        let usual = |text: &str| text.parse::<Endpoint>().unwrap().usual_protocol();
+        assert_eq!(usual("http://c:4317"), Protocol::Grpc);
+        assert_eq!(usual("http://c:4318"), Protocol::HttpProtobuf);
+        assert_eq!(usual("http://c:80/otlp"), Protocol::HttpProtobuf);
+        assert_eq!("http/protobuf".parse::<Protocol>().unwrap(), Protocol::HttpProtobuf);
+        assert!("http/json".parse::<Protocol>().is_err());
     }
 }

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use bytes::{Buf, BufMut, Bytes};
-use dagtel_otlp::{Frame, Signal};
+use dagtel_otlp::Signal;
 use http::uri::PathAndQuery;
 use prost::Message as _;
 use tonic::codec::{Codec, CompressionEncoding, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::transport::Channel;
 use tonic::{Request, Status};
 
+use crate::verdict::ExportResponse;
 use crate::{Endpoint, Verdict};
 
 /// How long a connection may take to come about.
@@ -21,15 +22,14 @@ const RESPONSE_BYTES: usize = 64 * 1024;
 
 /// A connection to an OTLP/gRPC receiver, made when it is first needed and made anew when it breaks.
 #[derive(Clone, Debug)]
-pub struct GrpcExporter {
-    endpoint: Endpoint,
+pub(crate) struct GrpcExporter {
     grpc: tonic::client::Grpc<Channel>,
 }
 
 impl GrpcExporter {
     /// For this receiver. Must be called within a tokio runtime, and used only while that runs.
-    pub fn new(endpoint: Endpoint) -> Self {
-        let channel = Channel::builder(endpoint.uri().clone())
+    pub(crate) fn new(endpoint: &Endpoint) -> Self {
+        let channel = Channel::builder(endpoint.origin_uri())
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(REQUEST_TIMEOUT)
             .connect_lazy();
@@ -38,16 +38,10 @@ impl GrpcExporter {
             // The Collector answers a compressed request with a compressed answer.
             .accept_compressed(CompressionEncoding::Gzip)
             .max_decoding_message_size(RESPONSE_BYTES);
-        Self { endpoint, grpc }
+        Self { grpc }
     }
 
-    /// The receiver.
-    pub fn endpoint(&self) -> &Endpoint {
-        &self.endpoint
-    }
-
-    /// Sends one frame, once.
-    pub async fn send(&mut self, signal: Signal, body: Bytes) -> Verdict {
+    pub(crate) async fn send(&mut self, signal: Signal, body: Bytes) -> Verdict {
         if let Err(error) = self.grpc.ready().await {
             return Verdict::of_status(&Status::from_error(error.into()));
         }
@@ -55,11 +49,6 @@ impl GrpcExporter {
             Ok(response) => response.into_inner().verdict(),
             Err(status) => Verdict::of_status(&status),
         }
-    }
-
-    /// Sends one frame, once.
-    pub async fn send_frame(&mut self, frame: Frame) -> Verdict {
-        self.send(frame.signal, frame.body.into()).await
     }
 }
 
@@ -69,32 +58,6 @@ fn path(signal: Signal) -> PathAndQuery {
         Signal::Metrics => "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
         Signal::Logs => "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
     })
-}
-
-/// `Export*ServiceResponse`, which is of one shape for all signals.
-#[derive(Clone, PartialEq, prost::Message)]
-struct ExportResponse {
-    #[prost(message, optional, tag = "1")]
-    partial_success: Option<PartialSuccess>,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct PartialSuccess {
-    #[prost(int64, tag = "1")]
-    rejected: i64,
-    #[prost(string, tag = "2")]
-    error_message: String,
-}
-
-impl ExportResponse {
-    fn verdict(self) -> Verdict {
-        match self.partial_success {
-            Some(PartialSuccess { rejected, error_message }) if rejected > 0 => {
-                Verdict::Partial { rejected: rejected.unsigned_abs(), reason: error_message }
-            }
-            _ => Verdict::Accepted,
-        }
-    }
 }
 
 struct RawCodec;

@@ -5,9 +5,11 @@
 //! verdict is decided where the frames are kept.
 
 mod endpoint;
+mod exporter;
 mod grpc;
+mod http;
 mod verdict;
 
-pub use endpoint::{Endpoint, EndpointError};
-pub use grpc::GrpcExporter;
+pub use endpoint::{Endpoint, EndpointError, Protocol, ProtocolError};
+pub use exporter::Exporter;
 pub use verdict::Verdict;

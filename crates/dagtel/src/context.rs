@@ -14,6 +14,7 @@ use crate::describe::{DagRun, TaskInstance};
 pub struct RunContext {
     traceparent: String,
     run: RunKey,
+    queued: Option<Timestamp>,
     started: Timestamp,
     details: RunDetails,
 }
@@ -34,13 +35,15 @@ impl RunContext {
         Self {
             traceparent: traceparent(ids.trace_id, ids.span_id),
             run: run.key.clone(),
+            queued: run.queued_at,
             started,
             details: run.details.clone(),
         }
     }
 
     pub(crate) fn into_run(self) -> (DagRun, Timestamp) {
-        let run = DagRun { key: self.run, details: self.details, queued_at: None, named_namespace: true };
+        let run =
+            DagRun { key: self.run, details: self.details, queued_at: self.queued, named_namespace: true };
         (run, self.started)
     }
 

@@ -11,6 +11,7 @@ use dagtel_core::event::{
 };
 use dagtel_core::guard;
 use dagtel_core::key::RunKey;
+use dagtel_core::limits::KEY_BYTES;
 use dagtel_core::time::Timestamp;
 use dagtel_core::value::SmolStr;
 use opentelemetry::metrics::{Meter, MeterProvider as _, noop::NoopMeterProvider};
@@ -64,15 +65,12 @@ impl Dagtel {
     /// Reports that a run started.
     pub fn start(&self, run: DagRun) -> RunHandle {
         let Some(inner) = &self.0 else { return RunHandle::off() };
-        let mut run = inner.settle(run);
+        let run = inner.settle(run);
         let key = Arc::new(run.key.clone());
         let now = inner.now();
-        if let Some(queued) = run.queued_at {
-            inner.run_event(&key, queued, RunChange::Queued, RunDetails::default());
-        }
+        inner.run_queued(&key, &run);
         inner.run_event(&key, now, RunChange::Started, run.details.clone());
         inner.tell(|listener| listener.on_dag_run_running(&run));
-        run.queued_at.get_or_insert(now);
         RunHandle::new(inner.clone(), key, run, now)
     }
 
@@ -81,6 +79,7 @@ impl Dagtel {
         let Some(inner) = &self.0 else { return RunHandle::off() };
         let (run, started) = context.into_run();
         let key = Arc::new(run.key.clone());
+        inner.run_queued(&key, &run);
         inner.run_event(&key, started, RunChange::Started, run.details.clone());
         RunHandle::new(inner.clone(), key, run, started)
     }
@@ -142,8 +141,19 @@ impl Inner {
             run.key.namespace = self.namespace.clone();
             run.named_namespace = true;
         }
-        run.key = run.key.clipped().0;
+        let (key, cut) = run.key.clipped();
+        run.key = key;
+        self.counters.cut(cut);
         run
+    }
+
+    /// The same for a try.
+    pub(crate) fn settle_task(&self, task: &mut TaskInstance) {
+        if task.key.task_id.len() > KEY_BYTES {
+            let (key, cut) = task.key.clone().clipped();
+            task.key = key;
+            self.counters.cut(cut);
+        }
     }
 
     pub(crate) fn record(&self, event: Event) {
@@ -151,6 +161,12 @@ impl Inner {
         self.counters.cut(cut);
         if self.journal.append(event).is_err() {
             self.counters.event_dropped("journal_full");
+        }
+    }
+
+    fn run_queued(&self, key: &Arc<RunKey>, run: &DagRun) {
+        if let Some(queued) = run.queued_at {
+            self.run_event(key, queued, RunChange::Queued, RunDetails::default());
         }
     }
 
@@ -182,7 +198,11 @@ impl Inner {
         let run = self.settle(run.clone());
         let mut details = run.details.clone();
         details.exception = error.cloned().map(Box::new);
-        self.run_event(&Arc::new(run.key.clone()), self.now(), change, details);
+        let key = Arc::new(run.key.clone());
+        if change == RunChange::Started {
+            self.run_queued(&key, &run);
+        }
+        self.run_event(&key, self.now(), change, details);
     }
 
     fn hooked_task(&self, run: &DagRun, task: &TaskInstance, change: TaskChange, error: Option<&Exception>) {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use dagtel_core::fold::Anomaly;
 use dagtel_core::time::Timestamp;
 use dagtel_otlp::Signal;
-use dagtel_ship::{Endpoint, GrpcExporter, Verdict};
+use dagtel_ship::{Endpoint, Exporter, Verdict};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
@@ -93,7 +93,7 @@ impl Worker {
             shutdown_deadline,
         } = self;
         let last_error = Mutex::new(None);
-        let exporter = GrpcExporter::new(endpoint.clone());
+        let exporter = Exporter::new(endpoint.clone(), endpoint.usual_protocol());
         {
             let mut ship = pin!(ship(exporter, &outbox, &counters, &last_error));
             let pump = Pump { pipeline, outbox: &outbox, commands, clock, metric_interval };
@@ -187,7 +187,7 @@ impl Pump<'_> {
 
 /// Sends what is in the outbox, the oldest first, for ever.
 async fn ship(
-    mut exporter: GrpcExporter,
+    mut exporter: Exporter,
     outbox: &Outbox,
     counters: &Counters,
     last_error: &Mutex<Option<String>>,
@@ -233,8 +233,7 @@ fn settle(verdict: &Verdict, lease: &Lease, outbox: &Outbox, counters: &Counters
             counters.dropped(lease.signal, "refused", items);
             Some(reason.clone())
         }
-        Verdict::Retry { reason } => return Some(reason.clone()),
-        _ => None,
+        Verdict::Retry { reason, .. } => return Some(reason.clone()),
     };
     outbox.ack(lease.number);
     reason

@@ -14,6 +14,16 @@ pub(super) fn attributes(out: &mut Writer, field: u32, attributes: &[Attribute])
     }
 }
 
+/// The static tags, each key once and none that is `taken`: a key must not stand twice in one list.
+pub(super) fn static_tags(out: &mut Writer, field: u32, tags: &[Attribute], taken: impl Fn(&str) -> bool) {
+    for (place, tag) in tags.iter().enumerate() {
+        let told = tags[..place].iter().any(|(key, _)| *key == tag.0);
+        if !told && !taken(&tag.0) {
+            attributes(out, field, std::slice::from_ref(tag));
+        }
+    }
+}
+
 /// One `KeyValue` with a text.
 pub(super) fn text(out: &mut Writer, field: u32, key: &str, value: &str) {
     out.message(field, |out| {

@@ -4,7 +4,7 @@ use dagtel_core::catalog::metric::{BOUNDS, Definition, Kind, Metric};
 use dagtel_core::metrics::{Histogram, Metrics, Point, Series};
 use dagtel_core::time::Timestamp;
 
-use super::attribute::{attributes, text};
+use super::attribute::{attributes, static_tags, text};
 use super::scope;
 use crate::wire::Writer;
 use crate::{FRAME_BYTES, FRAME_ITEMS, Frame, Identity, Signal};
@@ -114,15 +114,12 @@ fn histogram(out: &mut Writer, values: &Histogram, times: Times) {
 }
 
 fn tags(out: &mut Writer, field: u32, series: &Series<'_>, definition: &Definition, identity: &Identity) {
-    match series.tags {
-        Some(tags) => {
-            for (name, value) in
-                definition.tags.iter().zip(tags.values()).filter(|(_, value)| !value.is_empty())
-            {
-                text(out, field, name, value);
-            }
-        }
-        None => text(out, field, "overflow", "true"),
-    }
-    attributes(out, field, &identity.tags);
+    let Some(tags) = series.tags else {
+        text(out, field, "overflow", "true");
+        static_tags(out, field, &identity.tags, |tag| tag == "overflow");
+        return;
+    };
+    let known = || definition.tags.iter().zip(tags.values()).filter(|(_, value)| !value.is_empty());
+    known().for_each(|(name, value)| text(out, field, name, value));
+    static_tags(out, field, &identity.tags, |tag| known().any(|(name, _)| *name == tag));
 }

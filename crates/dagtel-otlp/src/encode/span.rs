@@ -2,7 +2,7 @@
 
 use dagtel_core::signal::{Span, SpanEvent, SpanLink, Status};
 
-use super::attribute::attributes;
+use super::attribute::{attributes, static_tags};
 use super::scope;
 use crate::wire::Writer;
 use crate::{FRAME_BYTES, FRAME_ITEMS, Frame, Identity, Signal};
@@ -77,7 +77,7 @@ fn encode(out: &mut Writer, span: &Span, identity: &Identity) {
     out.fixed64(7, span.start.as_nanos());
     out.fixed64(8, span.end.as_nanos());
     attributes(out, 9, &span.attributes);
-    attributes(out, 9, &identity.tags);
+    static_tags(out, 9, &identity.tags, |tag| span.attributes.iter().any(|(key, _)| key == tag));
     out.uint(10, u64::from(span.dropped_attributes));
     span.events.iter().for_each(|event| encode_event(out, event));
     out.uint(12, u64::from(span.dropped_events));

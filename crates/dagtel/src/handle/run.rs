@@ -48,6 +48,7 @@ impl RunHandle {
         let Some(shared) = &self.0 else { return TaskHandle::off() };
         let mut task = task.into();
         let inner = &shared.inner;
+        inner.settle_task(&mut task);
         // Only listeners want the description again; without one it moves on.
         let details =
             if inner.listeners.is_empty() { std::mem::take(&mut task.details) } else { task.details.clone() };
@@ -98,7 +99,8 @@ impl RunHandle {
     /// ([`Dagtel::take_over_task`](crate::Dagtel::take_over_task)). `None` when telemetry is off.
     pub fn hand_over_task(&self, task: impl Into<TaskInstance>) -> Option<TaskContext> {
         let Shared { inner, key, .. } = self.0.as_deref()?;
-        let task = task.into();
+        let mut task = task.into();
+        inner.settle_task(&mut task);
         let now = inner.now();
         inner.task_event(key, now, TaskChange::Started, &task, task.details.clone());
         inner.task_event(key, now, TaskChange::HandedOver, &task, TaskDetails::default());

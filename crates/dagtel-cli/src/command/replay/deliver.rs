@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use dagtel_otlp::{Frame, Signal};
-use dagtel_ship::{Endpoint, GrpcExporter, Verdict};
+use dagtel_ship::{Endpoint, Exporter, Verdict};
 
 use super::Told;
 use crate::terminal;
@@ -16,7 +16,7 @@ const WAIT: Duration = Duration::from_millis(250);
 pub(super) fn deliver(told: &Told, endpoint: &Endpoint) -> anyhow::Result<bool> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
     let sent = runtime.block_on(async {
-        let mut exporter = GrpcExporter::new(endpoint.clone());
+        let mut exporter = Exporter::new(endpoint.clone(), endpoint.usual_protocol());
         for frame in &told.frames {
             send(&mut exporter, frame).await?;
         }
@@ -48,7 +48,7 @@ pub(super) fn deliver(told: &Told, endpoint: &Endpoint) -> anyhow::Result<bool> 
     Ok(true)
 }
 
-async fn send(exporter: &mut GrpcExporter, frame: &Frame) -> Result<(), String> {
+async fn send(exporter: &mut Exporter, frame: &Frame) -> Result<(), String> {
     let mut last = String::new();
     for attempt in 0..ATTEMPTS {
         if attempt > 0 {
@@ -59,9 +59,8 @@ async fn send(exporter: &mut GrpcExporter, frame: &Frame) -> Result<(), String> 
             Verdict::Partial { rejected, reason } => {
                 return Err(format!("{rejected} items rejected: {reason}"));
             }
-            Verdict::Retry { reason } => last = reason,
+            Verdict::Retry { reason, .. } => last = reason,
             Verdict::TooLarge { reason } | Verdict::Refused { reason } => return Err(reason),
-            other => return Err(format!("{other:?}")),
         }
     }
     Err(last)
