@@ -44,8 +44,9 @@ pub(crate) fn note(text: &str) {
     let _ = writeln!(anstream::stderr().lock(), "{text}");
 }
 
-/// Writes an error to standard error.
+/// Writes an error to standard error, in one line: it may repeat what a stranger wrote.
 pub(crate) fn complain(text: &str) {
+    let text = theme().clean(text);
     let red = anstyle::AnsiColor::Red.on_default().bold();
     let _ = writeln!(anstream::stderr().lock(), "{red}error:{red:#} {text}");
 }

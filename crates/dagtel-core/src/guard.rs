@@ -94,6 +94,13 @@ fn attributes(attributes: &mut Vec<Attribute>, cut: &mut u32) {
             Value::List(values) => {
                 truncate(values, limits::LIST_ITEMS, cut);
                 values.iter_mut().for_each(|value| text(value, limits::TAG_BYTES, cut));
+                let mut bytes = 0;
+                let room = values.iter().take_while(|value| {
+                    bytes += value.len();
+                    bytes <= limits::STRING_BYTES
+                });
+                let room = room.count();
+                truncate(values, room, cut);
             }
             Value::Bool(_) | Value::Int(_) | Value::Float(_) => {}
         }

@@ -22,7 +22,7 @@ pub const ATTRIBUTES: usize = 128;
 pub const SPAN_EVENTS: usize = 128;
 /// Links of one span; the rest is counted in `dropped_links_count`.
 pub const LINKS: usize = 128;
-/// Items of a list value, and of the `upstream` list of a task.
+/// Items of a list value, which together have at most [`STRING_BYTES`], and of the `upstream` list of a task.
 pub const LIST_ITEMS: usize = 1024;
 /// Dependency edges of one run.
 pub const EDGES: usize = 65_536;

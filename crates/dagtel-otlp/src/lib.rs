@@ -10,6 +10,7 @@ pub mod capped;
 mod encode;
 mod frame;
 mod identity;
+pub mod record;
 mod split;
 mod wire;
 

@@ -253,8 +253,9 @@ impl Guard {
     fn end(&mut self) -> Option<Report> {
         let thread = self.thread.take()?;
         if let Some(meters) = self.dagtel.0.as_ref().and_then(|inner| inner.meters.as_ref()) {
-            // Its exporter only writes to the outbox, so this takes no time; a failure is the SDK's own, and logged.
-            let _ = meters.force_flush();
+            // The last reading; its exporter only writes to the outbox, so this takes no time. Nothing may be read after
+            // it, because nobody would send it. A failure is the SDK's own, and logged.
+            let _ = meters.shutdown();
         }
         if let Some(stop) = self.stop.take() {
             // An error says that the worker has stopped already.

@@ -61,10 +61,11 @@ pub(crate) fn provider(
 }
 
 fn resource(identity: &Identity) -> Resource {
+    // The SDK lets the last of two with one key count, `Identity` the first, and its own names before all others.
     Resource::builder_empty()
+        .with_attributes(identity.resource.iter().chain(&identity.tags).rev().map(key_value))
         .with_service_name(identity.service_name.to_string())
         .with_attribute(KeyValue::new("service.instance.id", identity.instance_id.to_string()))
-        .with_attributes(identity.resource.iter().chain(&identity.tags).map(key_value))
         .build()
 }
 

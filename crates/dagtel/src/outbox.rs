@@ -36,6 +36,8 @@ struct Queue {
     frames: VecDeque<Lease>,
     bytes: usize,
     next: u64,
+    /// The frame that the sender has. It does not give way: what becomes of it is the sender's to say.
+    on_loan: Option<u64>,
 }
 
 impl Outbox {
@@ -56,8 +58,9 @@ impl Outbox {
             body: frame.body.into(),
             items: frame.items,
         });
+        let kept = usize::from(queue.frames.front().is_some_and(|front| queue.on_loan == Some(front.number)));
         while queue.bytes > BYTES
-            && let Some(oldest) = queue.frames.pop_front()
+            && let Some(oldest) = queue.frames.remove(kept)
         {
             queue.bytes -= oldest.body.len();
             self.counters.dropped(oldest.signal, "outbox_full", oldest.items as u64);
@@ -68,7 +71,10 @@ impl Outbox {
 
     /// The oldest frame, if there is one.
     pub(crate) fn lease(&self) -> Option<Lease> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner).frames.front().cloned()
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let lease = queue.frames.front().cloned();
+        queue.on_loan = lease.as_ref().map(|lease| lease.number);
+        lease
     }
 
     /// The frame is done with, one way or the other.

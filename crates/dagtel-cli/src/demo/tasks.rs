@@ -12,13 +12,13 @@ use super::dag::{Dag, Instance, Work};
 
 /// Packers that run side by side.
 const PACKERS: usize = 4;
-/// The text is repeated until it has at least this size, so that there is something to do.
+/// The text is doubled until it has at least this size, so that there is something to do.
 const TEXT_BYTES: u64 = 24 * 1024 * 1024;
 
 const COLLECT: &str = r#"
 while IFS= read -r file; do cat -- "$file"; done < files.txt > once.txt
-: > text.txt
-while [ "$(wc -c < text.txt)" -lt "$1" ]; do cat once.txt >> text.txt; done
+cp once.txt text.txt
+while [ "$(wc -c < text.txt)" -lt "$1" ]; do cat text.txt text.txt > twice.txt; mv twice.txt text.txt; done
 split -n l/"$2" -d -a 1 text.txt part.
 wc -c text.txt
 "#;

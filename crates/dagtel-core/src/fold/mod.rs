@@ -114,6 +114,14 @@ impl Fold {
         self.runs.len()
     }
 
+    /// The runs without an end, in the order of their keys, each with its tries that started and did not end.
+    pub fn unfinished(&self) -> Vec<(&Arc<RunKey>, Vec<&TryKey>)> {
+        let runs = self.runs.values().filter(|run| run.announced && run.end.is_none());
+        let mut open: Vec<_> = runs.map(|run| (&run.key, open_tries(run))).collect();
+        open.sort_unstable_by_key(|(key, _)| *key);
+        open
+    }
+
     /// Takes in one fact.
     pub fn apply(&mut self, event: Admitted) {
         if let Err(anomaly) = self.merge(event.into_event()) {
@@ -202,6 +210,11 @@ impl Fold {
             close::run(run, &mut self.metrics, &mut self.anomalies, changes);
         }
     }
+}
+
+fn open_tries(run: &Run) -> Vec<&TryKey> {
+    let open = run.tries.iter().filter(|(_, task)| task.started.is_some() && task.end.is_none());
+    open.map(|(key, _)| key).collect()
 }
 
 fn merge_task(

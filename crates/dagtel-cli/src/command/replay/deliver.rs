@@ -25,8 +25,10 @@ pub(super) fn deliver(told: &Told, endpoint: &Endpoint) -> anyhow::Result<bool> 
     let items = |signal| told.frames.iter().filter(|f| f.signal == signal).map(|f| f.items).sum::<usize>();
     match sent {
         Ok(()) => {
+            let theme = terminal::theme();
             for (run, ids) in &told.runs {
-                terminal::say(&format!("trace {}  {} / {}\n", ids.trace_id, run.dag_id, run.run_id));
+                let (dag_id, run_id) = (theme.clean(&run.dag_id), theme.clean(&run.run_id));
+                terminal::say(&format!("trace {}  {dag_id} / {run_id}\n", ids.trace_id));
             }
             terminal::say(&format!(
                 "delivered {} spans and {} metric points to {endpoint}\n",

@@ -1,0 +1,37 @@
+//! What dagtel costs, always beside a peer: criterion's report first, then a table of ratios.
+//!
+//! `cargo bench -p dagtel [-- <part of a name>]`. The ratios are what is claimed; nanoseconds are of this machine and
+//! this hour.
+
+mod batch;
+mod engine_thread;
+mod event_to_otlp;
+mod fold_rate;
+mod off;
+mod ratio;
+mod sample;
+mod sides;
+
+use std::time::Duration;
+
+use criterion::Criterion;
+
+fn main() {
+    let mut criterion = Criterion::default()
+        .warm_up_time(Duration::from_millis(500))
+        .measurement_time(Duration::from_secs(2))
+        .sample_size(30)
+        .configure_from_args();
+    off::criterion(&mut criterion);
+    engine_thread::criterion(&mut criterion);
+    event_to_otlp::criterion(&mut criterion);
+    fold_rate::criterion(&mut criterion);
+    criterion.final_summary();
+
+    let mut table = ratio::Table::from_args();
+    off::table(&mut table);
+    engine_thread::table(&mut table);
+    event_to_otlp::table(&mut table);
+    fold_rate::table(&mut table);
+    table.print();
+}
