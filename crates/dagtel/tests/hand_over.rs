@@ -113,7 +113,6 @@ fn started(memory: &InMemory) -> u64 {
 }
 
 #[test]
-#[ignore = "known: the fold counts the start of a try that it handed over, and so does the one that took it over"]
 fn a_try_that_was_handed_over_is_counted_once_over_both_processes() {
     let clock = ManualClock::new();
     let (scheduler, mut at_scheduler) = process(&clock);
@@ -133,7 +132,6 @@ fn a_try_that_was_handed_over_is_counted_once_over_both_processes() {
 }
 
 #[test]
-#[ignore = "known: the fold in which a run began keeps it open, and active, for ever"]
 fn a_run_that_was_handed_over_is_not_active_for_ever_where_it_began() {
     let clock = ManualClock::new();
     let (first, mut at_first) = process(&clock);
@@ -177,7 +175,6 @@ fn a_run_context_without_a_queue_time_can_be_taken_over() {
 }
 
 #[test]
-#[ignore = "known: a fold that sees only tries never closes their run, and takes no further one when it is full"]
 fn a_worker_that_only_takes_over_tries_does_not_fill_up() {
     let clock = ManualClock::new();
     let (scheduler, mut at_scheduler) = process(&clock);

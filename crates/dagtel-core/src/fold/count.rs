@@ -11,7 +11,7 @@ use crate::time::Timestamp;
 
 /// Keeps `dagrun.active` in step with whether the run started and did not end.
 pub(super) fn active(run: &mut Run, metrics: &mut Metrics) {
-    let active = run.started.is_some() && run.end.is_none();
+    let active = run.started.is_some() && run.end.is_none() && !run.handed_over;
     let before = std::mem::replace(&mut run.active, active);
     // By nothing as well: a run whose end is read before its start must leave the same series behind.
     metrics.shift(
@@ -30,7 +30,8 @@ pub(super) fn settled(
     started: bool,
     ended: bool,
 ) {
-    if started && !task.counted.start {
+    // Who takes over a try counts its start, unless its end turns up here.
+    if started && !task.handed_over && !task.counted.start {
         task.counted.start = true;
         metrics.count(Metric::TiStart, Tags::of(run, key, task).plain());
     }

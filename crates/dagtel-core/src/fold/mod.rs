@@ -63,6 +63,9 @@ impl Timing {
     }
 }
 
+/// How long nothing must have been heard of a run that ends elsewhere before it is forgotten.
+const QUIET: Duration = Duration::from_secs(600);
+
 /// The state of the fold: what is known of every open run, and the metrics.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Fold {
@@ -158,6 +161,9 @@ impl Fold {
             return Err(Anomaly::Late);
         }
         if self.runs.len() >= limits::OPEN_RUNS {
+            self.runs.retain(|_, run| !run.ends_elsewhere());
+        }
+        if self.runs.len() >= limits::OPEN_RUNS {
             return Err(Anomaly::OverLimit);
         }
         self.runs.insert(key.clone(), Run::new(key.clone()));
@@ -184,7 +190,12 @@ impl Fold {
                 &mut self.anomalies,
                 &mut changes,
             );
-            run.listed = waiting || ended.is_some();
+            let elsewhere = run.ends_elsewhere();
+            if elsewhere && watermark >= run.last_seen.saturating_add(QUIET) {
+                self.runs.remove(&key);
+                continue;
+            }
+            run.listed = waiting || elsewhere || ended.is_some();
             if run.listed {
                 self.news.push(key);
             }

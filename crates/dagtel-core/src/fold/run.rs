@@ -129,6 +129,13 @@ impl Run {
         news_if(new)
     }
 
+    /// Whether its end will be told elsewhere, and nothing in it waits for anything here: only tries of it were seen, or it
+    /// was handed over, and each try is closed or handed over.
+    pub(crate) fn ends_elsewhere(&self) -> bool {
+        let elsewhere = (!self.announced || self.handed_over) && self.end.is_none();
+        elsewhere && self.tries.values().all(|task| task.closed || task.handed_over)
+    }
+
     /// The tasks that this one waited for: by its own word, else by the run's edges.
     pub(crate) fn upstream_of<'a>(&'a self, task: &'a str, layers: &'a Layers) -> Vec<&'a SmolStr> {
         match layers.upstream() {
