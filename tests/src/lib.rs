@@ -14,6 +14,7 @@
 //! assert_eq!(trace.span("task_run.extract").service, "nightly_etl");
 //! ```
 
+pub mod agent;
 pub mod command;
 mod http;
 pub mod jaeger;

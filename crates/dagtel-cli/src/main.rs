@@ -31,6 +31,10 @@ enum Command {
     Replay(command::replay::Options),
     /// Receive OTLP on this host and show what comes in
     View(command::view::Options),
+    /// Drain spool directories and ship what is in them, for as long as it runs
+    Agent(command::agent::Options),
+    /// Look at a spool directory, or replay what no receiver took
+    Spool(command::spool::Options),
     /// Print the ids of a run, and of a try in it, as JSON
     Id(command::id::Options),
     /// Print the JSON Schema of an event line
@@ -55,6 +59,8 @@ fn main() -> ExitCode {
         Command::Demo(options) => demo::run(&options),
         Command::Replay(options) => command::replay::run(&options),
         Command::View(options) => command::view::run(&options),
+        Command::Agent(options) => command::agent::run(&options),
+        Command::Spool(options) => command::spool::run(&options),
         Command::Id(options) => Ok(command::id::run(&options)),
         Command::Schema => Ok(print_schema()),
         Command::Completions { shell } => Ok(print_completions(shell)),

@@ -18,6 +18,8 @@ use sha2::{Digest, Sha256};
 
 use crate::key::{RunKey, TryKey};
 
+const TASK: &str = "dagtel.task.v1";
+
 /// The ids of a DAG run, with what is needed to derive those of its tasks cheaply.
 #[derive(Clone, Debug)]
 pub struct RunIds {
@@ -39,12 +41,32 @@ impl RunIds {
 
 /// The span of one try of a task instance.
 pub fn task_span_id(run: &RunKey, task: &TryKey) -> SpanId {
-    SpanId::from_bytes(derive("dagtel.task.v1", run, Some(task)))
+    SpanId::from_bytes(derive(TASK, run, Some(task)))
 }
 
 /// The span of the executor's part in one try of a task instance.
 pub fn executor_span_id(run: &RunKey, task: &TryKey) -> SpanId {
     SpanId::from_bytes(derive("dagtel.executor.v1", run, Some(task)))
+}
+
+/// Gives the span ids of one run's tries. What all of them begin with is hashed once.
+///
+/// It is derived from the run's key and no state of its own: it is not saved, and any two are equal.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct TaskSpanIds(Option<Sha256>);
+
+impl TaskSpanIds {
+    /// The same as [`task_span_id`]. `run` must be the same one each time.
+    pub(crate) fn of(&mut self, run: &RunKey, task: &TryKey) -> SpanId {
+        let run = self.0.get_or_insert_with(|| hash_of_run(TASK, run));
+        SpanId::from_bytes(first_non_zero(with_task(run.clone(), task)))
+    }
+}
+
+impl PartialEq for TaskSpanIds {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
 }
 
 /// The W3C `traceparent` header that makes a span of the run the parent of what follows.
@@ -53,23 +75,34 @@ pub fn traceparent(trace_id: TraceId, span_id: SpanId) -> String {
 }
 
 fn derive<const N: usize>(domain: &str, run: &RunKey, task: Option<&TryKey>) -> [u8; N] {
+    let hash = hash_of_run(domain, run);
+    first_non_zero(match task {
+        Some(task) => with_task(hash, task),
+        None => hash,
+    })
+}
+
+fn hash_of_run(domain: &str, run: &RunKey) -> Sha256 {
     let mut hash = Sha256::new();
-    let text = |hash: &mut Sha256, part: &str| {
-        // Keys are clipped long before 4 GiB; saturating keeps the function total.
-        hash.update(u32::try_from(part.len()).unwrap_or(u32::MAX).to_be_bytes());
-        hash.update(part);
-    };
     text(&mut hash, domain);
     text(&mut hash, &run.namespace);
     text(&mut hash, &run.dag_id);
     text(&mut hash, &run.run_id);
     hash.update(run.attempt.to_be_bytes());
-    if let Some(task) = task {
-        text(&mut hash, &task.task_id);
-        hash.update(task.map_index.to_be_bytes());
-        hash.update(task.try_number.to_be_bytes());
-    }
-    first_non_zero(hash)
+    hash
+}
+
+fn with_task(mut hash: Sha256, task: &TryKey) -> Sha256 {
+    text(&mut hash, &task.task_id);
+    hash.update(task.map_index.to_be_bytes());
+    hash.update(task.try_number.to_be_bytes());
+    hash
+}
+
+fn text(hash: &mut Sha256, part: &str) {
+    // Keys are clipped long before 4 GiB; saturating keeps the function total.
+    hash.update(u32::try_from(part.len()).unwrap_or(u32::MAX).to_be_bytes());
+    hash.update(part);
 }
 
 fn first_non_zero<const N: usize>(mut hash: Sha256) -> [u8; N] {
@@ -116,6 +149,8 @@ mod tests {
             assert_eq!(ids.trace_id.to_string(), v.trace_id);
             assert_eq!(ids.span_id.to_string(), v.run_span_id);
             assert_eq!(task.to_string(), v.task_span_id);
+            let mut span_ids = TaskSpanIds::default();
+            assert_eq!([span_ids.of(&v.run, &v.task), span_ids.of(&v.run, &v.task)], [task; 2]);
             assert_eq!(executor_span_id(&v.run, &v.task).to_string(), v.executor_span_id);
             assert_eq!(traceparent(ids.trace_id, ids.span_id), v.traceparent_run);
             assert_eq!(traceparent(ids.trace_id, task), v.traceparent_task);

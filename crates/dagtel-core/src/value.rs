@@ -8,6 +8,44 @@ pub use smol_str::SmolStr;
 /// One attribute: a key of the catalogue or the user's own, and its value.
 pub type Attribute = (SmolStr, Value);
 
+/// A text that a program gives: a literal is kept as it is, without copying it, and everything else is moved in.
+///
+/// A text that is borrowed for a shorter time has to be copied by whoever gives it, so that the copy can be seen
+/// (`name.to_owned()`, or [`SmolStr::new`], which allocates nothing for up to 23 bytes).
+///
+/// ```
+/// use dagtel_core::value::{SmolStr, Text};
+///
+/// let literal: Text = "a literal of any length costs nothing".into();
+/// assert!(!SmolStr::from(literal).is_heap_allocated());
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Text(SmolStr);
+
+impl From<&'static str> for Text {
+    fn from(text: &'static str) -> Self {
+        Self(SmolStr::new_static(text))
+    }
+}
+
+impl From<String> for Text {
+    fn from(text: String) -> Self {
+        Self(text.into())
+    }
+}
+
+impl From<SmolStr> for Text {
+    fn from(text: SmolStr) -> Self {
+        Self(text)
+    }
+}
+
+impl From<Text> for SmolStr {
+    fn from(text: Text) -> Self {
+        text.0
+    }
+}
+
 /// The value of an attribute.
 ///
 /// Strings of up to 23 bytes and static ones cost no allocation ([`SmolStr`]). A list holds strings only, which is all
@@ -129,6 +167,13 @@ macro_rules! from {
 }
 
 from! {
-    bool => Bool, i64 => Int, i32 => Int, u32 => Int, f64 => Float, &str => Str, String => Str, SmolStr => Str,
+    bool => Bool, i64 => Int, i32 => Int, u32 => Int, f64 => Float, String => Str, SmolStr => Str, Text => Str,
     Vec<SmolStr> => List,
+}
+
+/// A literal, which is not copied; see [`Text`].
+impl From<&'static str> for Value {
+    fn from(text: &'static str) -> Self {
+        Self::Str(SmolStr::new_static(text))
+    }
 }

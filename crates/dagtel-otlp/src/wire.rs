@@ -16,6 +16,10 @@ impl Writer {
         self.0.len()
     }
 
+    pub(crate) fn reserve(&mut self, more: usize) {
+        self.0.reserve(more);
+    }
+
     pub(crate) fn clear(&mut self) {
         self.0.clear();
     }
@@ -105,9 +109,15 @@ impl Writer {
             self.0[start] = len as u8;
             return;
         }
-        let mut prefix = Self(Vec::with_capacity(5));
-        prefix.varint(len as u64);
-        self.0.splice(start..=start, prefix.0);
+        // The length needs more than the byte that was left for it: the message makes room.
+        let width = (len.ilog2() / 7 + 1) as usize;
+        let end = self.0.len();
+        self.0.resize(end + width - 1, 0);
+        self.0.copy_within(start + 1..end, start + width);
+        for (place, byte) in self.0[start..start + width].iter_mut().enumerate() {
+            let more = if place + 1 < width { 0x80 } else { 0 };
+            *byte = (len >> (7 * place)) as u8 & 0x7f | more;
+        }
     }
 }
 

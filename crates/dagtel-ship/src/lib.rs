@@ -1,15 +1,26 @@
-//! Sends encoded OTLP requests and says what became of each.
+//! Sends what is in an outbox, and says what became of it.
 //!
-//! A [`Frame`](dagtel_otlp::Frame) is sent as the bytes that it is, without decoding it; the answer becomes a
-//! [`Verdict`] by the table of the OTLP specification. Nothing here retries or keeps anything: what to do with a
-//! verdict is decided where the frames are kept.
+//! A frame is sent as the bytes that it is, without decoding it: neighbours are merged by writing one behind the other.
+//! The answer becomes a [`Verdict`] by the table of the OTLP specification, and the verdict decides: delivered, to be
+//! sent again later (without a deadline), to be taken apart, or to be kept aside as a dead letter.
+//!
+//! [`lines`] gives a [`Line`] for each destination, to be run as a future; [`Shipper`] runs them on threads of their own.
+//! [`Exporter`] sends single requests.
 
+mod backoff;
 mod endpoint;
 mod exporter;
 mod grpc;
 mod http;
+mod line;
+mod shipper;
+mod status;
 mod verdict;
+mod work;
 
 pub use endpoint::{Endpoint, EndpointError, Protocol, ProtocolError};
 pub use exporter::Exporter;
+pub use line::{Destination, Line, lines};
+pub use shipper::Shipper;
+pub use status::{Seen, Status};
 pub use verdict::Verdict;

@@ -10,7 +10,7 @@ use dagtel_receiver::{Answer, Received, ReceiverOptions, ReceiverThread};
 use crate::Taken;
 
 /// After this long a test that waits has hung.
-const HUNG: Duration = Duration::from_secs(60);
+const HUNG: Duration = Duration::from_secs(15);
 
 /// An OTLP receiver on loopback that keeps what it accepts, and answers by a script where there is one.
 ///
@@ -119,7 +119,7 @@ impl Collector {
     /// Waits until what was accepted is as the test wants it.
     ///
     /// # Panics
-    /// When that does not come to pass in a minute.
+    /// When that does not come to pass in 15 s.
     pub fn wait_for(&self, wanted: impl Fn(&Taken) -> bool) -> Taken {
         self.wait(|state| wanted(&state.taken)).taken.clone()
     }
@@ -127,7 +127,7 @@ impl Collector {
     /// Waits until so many requests came, whatever became of them.
     ///
     /// # Panics
-    /// When that does not come to pass in a minute.
+    /// When that does not come to pass in 15 s.
     pub fn wait_for_requests(&self, requests: usize) {
         drop(self.wait(|state| state.requests >= requests));
     }

@@ -1,6 +1,7 @@
-//! The builder, and its three exits.
+//! The builder, and its exits.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
@@ -9,34 +10,38 @@ use dagtel_core::fold::{Fold, Timing};
 use dagtel_core::key::DEFAULT_NAMESPACE;
 use dagtel_core::time::Timestamp;
 use dagtel_core::value::{Attribute, SmolStr, Value};
+use dagtel_drain::{DIR_VARIABLE, DrainerOptions, Durability, Layout, OutboxWriter};
 use dagtel_otlp::Identity;
-use dagtel_ship::{Endpoint, EndpointError};
+use dagtel_ship::{Endpoint, EndpointError, Protocol, ProtocolError};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::resource::EnvResourceDetector;
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;
 
 use crate::counters::Counters;
 use crate::engine::{Clock, Dagtel, Inner};
 use crate::in_memory::InMemory;
-use crate::instruments;
+use crate::instruments::{self, OutboxClient};
 use crate::journal::Journal;
 use crate::listener::Listener;
-use crate::outbox::Outbox;
 use crate::pipeline::Pipeline;
-use crate::worker::{Report, Worker};
+use crate::sink::Sink;
+use crate::worker::{Command, Report, Worker};
 
 const DEFAULT_ENDPOINT: &str = "http://127.0.0.1:4317";
 
 /// How to set dagtel up. Made by [`Dagtel::builder`].
 ///
-/// It has three exits: [`install`](Self::install) starts a thread that does everything; [`build`](Self::build) hands
-/// back the handle and a worker, and starts nothing; [`in_memory`](Self::in_memory) keeps everything for a test to
-/// look at.
-#[must_use = "a builder does nothing until one of its three exits is taken"]
+/// It has four exits: [`install`](Self::install) starts a thread that does everything; [`build`](Self::build) hands
+/// back the handle and a worker, and starts nothing; [`reporter`](Self::reporter) only writes, for short-lived processes
+/// beside an engine or agent; [`in_memory`](Self::in_memory) keeps everything for a test to look at.
+#[must_use = "a builder does nothing until one of its exits is taken"]
 pub struct Builder {
     identity: Identity,
     namespace: SmolStr,
     endpoint: Option<String>,
+    spool: Option<PathBuf>,
+    durability: Durability,
     listeners: Vec<Box<dyn Listener>>,
     clock: Clock,
     timing: Timing,
@@ -51,6 +56,15 @@ pub enum BuildError {
     /// The endpoint is not one.
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
+    /// The protocol is not one.
+    #[error("OTEL_EXPORTER_OTLP_PROTOCOL: {0}")]
+    Protocol(#[from] ProtocolError),
+    /// The spool directory cannot be used.
+    #[error(transparent)]
+    Spool(#[from] dagtel_spool::OpenError),
+    /// Nobody says where the spool directory is.
+    #[error("no spool directory is known: name one by Builder::spool or {DIR_VARIABLE}, or set HOME")]
+    NoSpool,
     /// OpenTelemetry's exporter for the live instruments refused its configuration.
     #[error("the exporter of the live instruments could not be built: {0}")]
     Instruments(#[from] opentelemetry_otlp::ExporterBuildError),
@@ -79,6 +93,8 @@ impl Dagtel {
             identity,
             namespace: DEFAULT_NAMESPACE,
             endpoint: None,
+            spool: None,
+            durability: Durability::default(),
             listeners: Vec::new(),
             clock: Arc::new(SystemTime::now),
             timing: Timing::default(),
@@ -93,6 +109,20 @@ impl Builder {
     /// without that `http://127.0.0.1:4317`.
     pub fn endpoint(mut self, endpoint: impl Into<String>) -> Self {
         self.endpoint = Some(endpoint.into());
+        self
+    }
+
+    /// The directory in which everything waits to be sent. Without it `DAGTEL_SPOOL_DIR` counts, and without that
+    /// `dagtel/spool` in the user's state directory. All engines and agents of a host share one as a rule: one of them
+    /// drains it for all.
+    pub fn spool(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.spool = Some(dir.into());
+        self
+    }
+
+    /// What an event survives once the call that reports it has returned. By default the death of the process.
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.durability = durability;
         self
     }
 
@@ -139,7 +169,8 @@ impl Builder {
         self
     }
 
-    /// How long the end may take: what is not sent by then is dropped, and counted. By default 5 s.
+    /// How long the end may take: what is not sent by then stays on disk for the next process that
+    /// drains the spool directory. By default 5 s.
     pub fn shutdown_deadline(mut self, deadline: Duration) -> Self {
         self.shutdown_deadline = deadline;
         self
@@ -172,54 +203,98 @@ impl Builder {
     /// Hands back the handle and the worker, which is to be run in a tokio runtime of the caller's choice.
     ///
     /// # Errors
-    /// When the endpoint is not one.
-    pub fn build(mut self) -> Result<(Dagtel, Worker), BuildError> {
+    /// When the endpoint is not one, or the spool directory cannot be used.
+    pub fn build(self) -> Result<(Dagtel, Worker), BuildError> {
         let endpoint = self.endpoint.clone().or_else(|| std::env::var("OTEL_EXPORTER_OTLP_ENDPOINT").ok());
         let endpoint: Endpoint = endpoint.as_deref().unwrap_or(DEFAULT_ENDPOINT).parse()?;
-        let counters = Arc::new(Counters::default());
-        let outbox = Arc::new(Outbox::new(counters.clone()));
-        let meters =
-            instruments::provider(outbox.clone(), counters.clone(), &self.identity, self.metric_interval)?;
-        let (commands, received) = tokio::sync::mpsc::unbounded_channel();
-        let (mut inner, pipeline) = self.inner(counters.clone());
-        inner.meters = Some(meters);
-        inner.commands = Some(commands);
-        let worker = Worker {
-            pipeline,
-            outbox,
-            counters,
-            commands: received,
-            endpoint,
-            clock: inner.clock.clone(),
-            metric_interval: self.metric_interval,
-            shutdown_deadline: self.shutdown_deadline,
+        let protocol = match std::env::var("OTEL_EXPORTER_OTLP_PROTOCOL") {
+            Ok(protocol) => protocol.parse()?,
+            Err(_) => endpoint.usual_protocol(),
         };
+        let layout = self.layout()?;
+        let journal = dagtel_drain::Journal::open(&layout, self.durability)?;
+        let counters = Arc::new(Counters::default());
+        let client = OutboxClient::new(OutboxWriter::open(&layout)?, counters.clone());
+        let meters = instruments::provider(client.clone(), &self.identity, self.metric_interval)?;
+        let (commands, received) = tokio::sync::mpsc::unbounded_channel();
+        let worker =
+            self.worker(layout.clone(), journal.clone(), counters.clone(), received, endpoint, protocol);
+        let mut inner = self.inner(counters, Sink::Disk(journal));
+        inner.meters = Some(meters);
+        inner.outbox = Some(client);
+        inner.commands = Some(commands);
+        inner.layout = Some(layout);
         Ok((Dagtel(Some(Arc::new(inner))), worker))
     }
 
+    fn worker(
+        &self,
+        layout: Layout,
+        journal: dagtel_drain::Journal,
+        counters: Arc<Counters>,
+        commands: UnboundedReceiver<Command>,
+        endpoint: Endpoint,
+        protocol: Protocol,
+    ) -> Worker {
+        let mut options = DrainerOptions::new(self.identity.clone());
+        options.timing = self.timing;
+        options.metric_interval = self.metric_interval;
+        Worker {
+            layout,
+            journal,
+            options,
+            counters,
+            commands,
+            endpoint,
+            protocol,
+            clock: self.clock.clone(),
+            shutdown_deadline: self.shutdown_deadline,
+        }
+    }
+
+    /// For a process that only reports, such as one that runs a single task: it appends to the spool directory and has
+    /// neither a thread nor a socket; an engine or `dagtel agent` does the rest. Nothing has to be ended.
+    ///
+    /// # Errors
+    /// When the spool directory cannot be used.
+    pub fn reporter(self) -> Result<Dagtel, BuildError> {
+        let layout = self.layout()?;
+        let journal = dagtel_drain::Journal::open(&layout, self.durability)?;
+        let counters = Arc::new(Counters::default());
+        let client = OutboxClient::new(OutboxWriter::open(&layout)?, counters.clone());
+        let mut inner = self.inner(counters, Sink::Disk(journal));
+        inner.outbox = Some(client);
+        inner.layout = Some(layout);
+        Ok(Dagtel(Some(Arc::new(inner))))
+    }
+
+    fn layout(&self) -> Result<Layout, BuildError> {
+        let named = self.spool.clone().map(Layout::new).or_else(Layout::from_environment);
+        named.ok_or(BuildError::NoSpool)
+    }
+
     /// Keeps everything in memory, for a test to look at.
-    pub fn in_memory(mut self) -> (Dagtel, InMemory) {
-        self.timing = Timing::new(Duration::ZERO, Duration::ZERO);
-        let (inner, pipeline) = self.inner(Arc::default());
-        let inner = Arc::new(inner);
+    pub fn in_memory(self) -> (Dagtel, InMemory) {
+        let journal = Arc::new(Journal::default());
+        let counters = Arc::new(Counters::default());
+        let fold = Fold::new((self.clock)().into(), Timing::new(Duration::ZERO, Duration::ZERO));
+        let pipeline = Pipeline::new(journal.clone(), counters.clone(), fold);
+        let inner = Arc::new(self.inner(counters, Sink::Memory(journal)));
         (Dagtel(Some(inner.clone())), InMemory::new(pipeline, inner))
     }
 
-    fn inner(&mut self, counters: Arc<Counters>) -> (Inner, Pipeline) {
-        let journal = Arc::new(Journal::default());
-        let start = (self.clock)().into();
-        let fold = Fold::new(start, self.timing);
-        let pipeline = Pipeline::new(journal.clone(), counters.clone(), fold, self.identity.clone());
-        let inner = Inner {
-            namespace: self.namespace.clone(),
-            journal,
+    fn inner(self, counters: Arc<Counters>, sink: Sink) -> Inner {
+        Inner {
+            namespace: self.namespace,
+            sink,
             counters,
-            listeners: std::mem::take(&mut self.listeners),
-            clock: self.clock.clone(),
+            listeners: self.listeners,
+            clock: self.clock,
             meters: None,
+            outbox: None,
             commands: None,
-        };
-        (inner, pipeline)
+            layout: None,
+        }
     }
 }
 

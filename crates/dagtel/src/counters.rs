@@ -1,25 +1,39 @@
-//! What dagtel counts of itself: produced = delivered + dropped + waiting.
+//! What dagtel counts of itself: produced = delivered + dropped + on disk.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use dagtel_core::fold::{Anomalies, Anomaly};
+use dagtel_drain::{Counts, Drainer};
 use dagtel_otlp::Signal;
+use dagtel_ship::{Seen, Status};
 
 const SIGNALS: [Signal; 3] = [Signal::Traces, Signal::Metrics, Signal::Logs];
 
 /// Counters that all parts of one pipeline share.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
-    produced: [AtomicU64; 3],
-    delivered: [AtomicU64; 3],
     cut: AtomicU64,
-    dropped: Mutex<BTreeMap<(&'static str, &'static str), u64>>,
-    anomalies: Mutex<Anomalies>,
+    /// Requests of live instruments and of the user's own exporters, by signal. How many points each holds is only known
+    /// inside; each is counted as one.
+    requests: [AtomicU64; 3],
+    events_dropped: Mutex<BTreeMap<&'static str, u64>>,
+    drained: Mutex<Drained>,
+    status: OnceLock<Arc<Status>>,
 }
 
-/// How many spans, points or records went which way.
+/// What the drainer of this process counted.
+#[derive(Debug, Default)]
+struct Drained {
+    /// What others had counted in this directory before.
+    before: Option<Counts>,
+    spans: u64,
+    points: u64,
+    anomalies: Anomalies,
+}
+
+/// How many spans, points or records went which way, through this process.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Tally {
@@ -32,32 +46,19 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Neither delivered nor given up.
+    /// Neither delivered nor given up: on disk.
     pub fn waiting(&self) -> u64 {
         self.produced.saturating_sub(self.delivered + self.dropped)
     }
 }
 
 impl Counters {
-    pub(crate) fn produced(&self, signal: Signal, items: usize) {
-        self.produced[signal as usize].fetch_add(items as u64, Ordering::Relaxed);
-    }
-
-    pub(crate) fn delivered(&self, signal: Signal, items: usize) {
-        self.delivered[signal as usize].fetch_add(items as u64, Ordering::Relaxed);
-    }
-
-    pub(crate) fn dropped(&self, signal: Signal, reason: &'static str, items: u64) {
-        self.count_drop(signal.as_str(), reason, items);
+    pub(crate) fn requested(&self, signal: Signal) {
+        self.requests[signal as usize].fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn event_dropped(&self, reason: &'static str) {
-        self.count_drop("events", reason, 1);
-    }
-
-    fn count_drop(&self, what: &'static str, reason: &'static str, items: u64) {
-        let mut dropped = self.dropped.lock().unwrap_or_else(PoisonError::into_inner);
-        *dropped.entry((what, reason)).or_default() += items;
+        *lock(&self.events_dropped).entry(reason).or_default() += 1;
     }
 
     /// Counts what the guard cut.
@@ -67,33 +68,74 @@ impl Counters {
         }
     }
 
-    /// Publishes what the fold found odd.
+    /// Takes over what the drainer has counted.
+    pub(crate) fn drained(&self, drainer: &Drainer) {
+        let counts = drainer.counts();
+        let mut drained = lock(&self.drained);
+        let before = drained.before.get_or_insert_with(|| drainer.counts_at_start().clone());
+        let (spans, points) = (counts.spans - before.spans, counts.points - before.points);
+        (drained.spans, drained.points) = (spans, points);
+        drained.anomalies.clone_from(drainer.fold().anomalies());
+    }
+
+    /// Takes over what the fold in a test's memory found odd.
     pub(crate) fn set_anomalies(&self, anomalies: &Anomalies) {
-        self.anomalies.lock().unwrap_or_else(PoisonError::into_inner).clone_from(anomalies);
+        lock(&self.drained).anomalies.clone_from(anomalies);
+    }
+
+    /// Where what is shipped is counted from now on.
+    pub(crate) fn ship(&self, status: Arc<Status>) {
+        // There is one line in a process.
+        let _ = self.status.set(status);
+    }
+
+    fn shipped(&self) -> Seen {
+        self.status.get().map(|status| status.seen()).unwrap_or_default()
+    }
+
+    /// Whether there was nothing left to send when it was last looked.
+    pub(crate) fn caught_up(&self) -> bool {
+        self.shipped().caught_up
+    }
+
+    pub(crate) fn last_error(&self) -> Option<String> {
+        self.shipped().last_error
     }
 
     pub(crate) fn anomalies(&self) -> Vec<(Anomaly, u64)> {
-        let mut anomalies = self.anomalies.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut anomalies = lock(&self.drained).anomalies.clone();
         anomalies.add(Anomaly::Cut, self.cut.load(Ordering::Relaxed));
         anomalies.seen().collect()
     }
 
-    /// Drops, by what was dropped (`events`, `traces`, `metrics`, `logs`) and why.
+    /// Drops, by what was dropped (`events`, `traces`, `metrics`, `logs`, `frames`) and why.
     pub(crate) fn drops(&self) -> BTreeMap<(&'static str, &'static str), u64> {
-        self.dropped.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let events = lock(&self.events_dropped).clone();
+        let events = events.into_iter().map(|(reason, events)| (("events", reason), events));
+        self.shipped().dropped.into_iter().chain(events).collect()
     }
 
     pub(crate) fn tally(&self, signal: Signal) -> Tally {
-        let drops = self.drops();
-        let of_signal = drops.iter().filter(|((what, _), _)| *what == signal.as_str());
+        let seen = self.shipped();
+        let drained = lock(&self.drained);
+        let made = match signal {
+            Signal::Traces => drained.spans,
+            Signal::Metrics => drained.points,
+            Signal::Logs => 0,
+        };
+        let drops = seen.dropped.iter().filter(|((what, _), _)| *what == signal.as_str());
         Tally {
-            produced: self.produced[signal as usize].load(Ordering::Relaxed),
-            delivered: self.delivered[signal as usize].load(Ordering::Relaxed),
-            dropped: of_signal.map(|(_, items)| items).sum(),
+            produced: made + self.requests[signal as usize].load(Ordering::Relaxed),
+            delivered: seen.delivered.get(signal.as_str()).copied().unwrap_or_default(),
+            dropped: drops.map(|(_, items)| items).sum(),
         }
     }
 
     pub(crate) fn tallies(&self) -> impl Iterator<Item = (Signal, Tally)> + '_ {
         SIGNALS.into_iter().map(|signal| (signal, self.tally(signal)))
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,19 +1,22 @@
 //! [`Dagtel`]: the handle through which an engine reports.
 
 use std::fmt;
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use dagtel_core::event::{
     Event, Exception, Fact, RunChange, RunDetails, RunState, TaskChange, TaskState, Truth,
 };
+use dagtel_core::fold::Unfinished;
 use dagtel_core::guard;
 use dagtel_core::key::RunKey;
 use dagtel_core::limits::KEY_BYTES;
 use dagtel_core::time::Timestamp;
 use dagtel_core::value::SmolStr;
+use dagtel_drain::Layout;
 use opentelemetry::metrics::{Meter, MeterProvider as _, noop::NoopMeterProvider};
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 
@@ -21,8 +24,9 @@ use crate::context::{RunContext, TaskContext};
 use crate::counters::{Counters, Tally};
 use crate::describe::{DagRun, TaskInstance};
 use crate::handle::{RunHandle, TaskHandle};
-use crate::journal::Journal;
+use crate::instruments::OutboxClient;
 use crate::listener::Listener;
+use crate::sink::Sink;
 use crate::worker::Command;
 
 /// Reads the time of day. Passed in, so that tests need not wait.
@@ -37,12 +41,14 @@ pub struct Dagtel(pub(crate) Option<Arc<Inner>>);
 
 pub(crate) struct Inner {
     pub(crate) namespace: SmolStr,
-    pub(crate) journal: Arc<Journal>,
+    pub(crate) sink: Sink,
     pub(crate) counters: Arc<Counters>,
     pub(crate) listeners: Vec<Box<dyn Listener>>,
     pub(crate) clock: Clock,
     pub(crate) meters: Option<SdkMeterProvider>,
+    pub(crate) outbox: Option<OutboxClient>,
     pub(crate) commands: Option<tokio::sync::mpsc::UnboundedSender<Command>>,
+    pub(crate) layout: Option<Layout>,
 }
 
 impl fmt::Debug for Dagtel {
@@ -94,6 +100,36 @@ impl Dagtel {
         TaskHandle::new(inner.clone(), run_key, Arc::new(run), task)
     }
 
+    /// The runs that an engine before this one left open, for it to [`adopt`](Self::adopt) or [`abandon`](Self::abandon).
+    /// To be asked before this engine starts runs of its own. A run that nobody adopts within a minute is told as lost.
+    ///
+    /// # Errors
+    /// When the spool directory cannot be read.
+    pub fn recover(&self) -> io::Result<Vec<Unfinished>> {
+        match self.0.as_ref().and_then(|inner| inner.layout.as_ref()) {
+            Some(layout) => dagtel_drain::recover(layout),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Takes up a run that was left open. Its tries that were open are told as lost, unless their own processes live.
+    pub fn adopt(&self, run: &Unfinished) -> RunHandle {
+        let Some(inner) = &self.0 else { return RunHandle::off() };
+        let mut described = DagRun::new("", "");
+        described.key = (*run.key).clone();
+        described.named_namespace = true;
+        inner.run_event(&run.key, run.started, RunChange::Started, RunDetails::default());
+        RunHandle::new(inner.clone(), run.key.clone(), described, run.started)
+    }
+
+    /// Tells that a run that was left open will not go on: it is lost, and its open tries with it.
+    pub fn abandon(&self, run: &Unfinished) {
+        if let Some(inner) = &self.0 {
+            let change = RunChange::Finished(RunState::Lost);
+            inner.run_event(&run.key, inner.now(), change, RunDetails::default());
+        }
+    }
+
     /// Records an event of the caller's own making: what adapters of other engines use.
     pub fn record(&self, event: Event) {
         if let Some(inner) = &self.0 {
@@ -113,14 +149,36 @@ impl Dagtel {
     pub fn flush(&self, deadline: Duration) -> bool {
         let Some(inner) = &self.0 else { return true };
         let Some(commands) = &inner.commands else { return true };
-        let (reply, outbox) = mpsc::sync_channel(1);
+        let (reply, folded) = mpsc::sync_channel(1);
         if commands.send(Command::Flush(reply)).is_err() {
             return false;
         }
-        let started = (inner.clock)();
-        let Ok(outbox) = outbox.recv_timeout(deadline) else { return false };
-        let spent = (inner.clock)().duration_since(started).unwrap_or_default();
-        outbox.wait_until_sent(deadline.saturating_sub(spent))
+        let began = Instant::now();
+        match folded.recv_timeout(deadline) {
+            // Another process drains, and sends in its own time.
+            Ok(None) | Err(_) => false,
+            Ok(Some((status, last))) => {
+                status.wait_until_reached(last, deadline.saturating_sub(began.elapsed()))
+            }
+        }
+    }
+
+    /// What gives OpenTelemetry's own OTLP/HTTP exporters (of spans, metrics and logs) durable delivery: an HTTP client
+    /// that appends each request to the outbox and answers success. `None` when telemetry is off or in memory.
+    ///
+    /// ```no_run
+    /// # use dagtel::Dagtel;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use opentelemetry_otlp::{MetricExporter, WithHttpConfig};
+    ///
+    /// let (dagtel, _guard) = Dagtel::builder("my-engine").install()?;
+    /// let client = dagtel.outbox_client().ok_or("telemetry is off")?;
+    /// let exporter = MetricExporter::builder().with_http().with_http_client(client).build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn outbox_client(&self) -> Option<OutboxClient> {
+        self.0.as_ref()?.outbox.clone()
     }
 
     /// How many spans were made, delivered and dropped so far.
@@ -159,8 +217,8 @@ impl Inner {
     pub(crate) fn record(&self, event: Event) {
         let (event, cut) = guard::admit(event);
         self.counters.cut(cut);
-        if self.journal.append(event).is_err() {
-            self.counters.event_dropped("journal_full");
+        if let Err(reason) = self.sink.append(event) {
+            self.counters.event_dropped(reason);
         }
     }
 

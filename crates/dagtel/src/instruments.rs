@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use dagtel_drain::OutboxWriter;
 use dagtel_otlp::{Frame, Identity, Signal};
 use http::{Request, Response, StatusCode};
 use opentelemetry::KeyValue;
@@ -18,41 +19,71 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
 
 use crate::counters::Counters;
-use crate::outbox::Outbox;
 
 /// Takes the requests of OpenTelemetry's OTLP/HTTP exporters into the outbox.
-#[derive(Debug)]
-struct OutboxClient(Arc<Outbox>);
+#[derive(Clone, Debug)]
+pub struct OutboxClient {
+    outbox: OutboxWriter,
+    counters: Arc<Counters>,
+}
+
+impl OutboxClient {
+    pub(crate) fn new(outbox: OutboxWriter, counters: Arc<Counters>) -> Self {
+        Self { outbox, counters }
+    }
+}
 
 #[async_trait]
 impl HttpClient for OutboxClient {
+    /// Answers 200 when the request is in the outbox, 503 when there is no room, 404 for a path that OTLP does not have.
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
-        let signal = match request.uri().path() {
-            "/v1/traces" => Signal::Traces,
-            "/v1/metrics" => Signal::Metrics,
-            "/v1/logs" => Signal::Logs,
-            path => return Err(format!("the path {path:?} is none of OTLP/HTTP's").into()),
+        // The path ends in the signal's own, whatever an endpoint's stands before it.
+        let signal = match request.uri().path().rsplit_once("/v1/") {
+            Some((_, "traces")) => Signal::Traces,
+            Some((_, "metrics")) => Signal::Metrics,
+            Some((_, "logs")) => Signal::Logs,
+            _ => return Ok(answer(StatusCode::NOT_FOUND)),
+        };
+        let body = match content_encoding(&request) {
+            None => request.into_body().to_vec(),
+            Some(encoding) => {
+                return Err(format!("the exporter compresses by {encoding}: the outbox does that").into());
+            }
         };
         // How many points the request holds is only known inside; it is counted as one.
-        self.0.push(Frame::new(signal, request.into_body().to_vec(), 1));
-        let mut response = Response::new(Bytes::new());
-        *response.status_mut() = StatusCode::OK;
-        Ok(response)
+        match self.outbox.append(Frame::new(signal, body, 1)) {
+            Ok(()) => {
+                self.counters.requested(signal);
+                Ok(answer(StatusCode::OK))
+            }
+            Err(_) => Ok(answer(StatusCode::SERVICE_UNAVAILABLE)),
+        }
     }
+}
+
+fn content_encoding(request: &Request<Bytes>) -> Option<String> {
+    let encoding = request.headers().get(http::header::CONTENT_ENCODING)?.to_str().unwrap_or("?");
+    Some(encoding.to_owned()).filter(|encoding| encoding != "identity")
+}
+
+fn answer(status: StatusCode) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::new());
+    *response.status_mut() = status;
+    response
 }
 
 /// A meter provider whose readings go to the outbox, with dagtel's own instruments in it.
 pub(crate) fn provider(
-    outbox: Arc<Outbox>,
-    counters: Arc<Counters>,
+    client: OutboxClient,
     identity: &Identity,
     interval: Duration,
 ) -> Result<SdkMeterProvider, ExporterBuildError> {
+    let counters = client.counters.clone();
     let exporter = MetricExporter::builder()
         .with_http()
         // Never resolved nor connected to: the client above takes every request.
         .with_endpoint("http://outbox.invalid/v1/metrics")
-        .with_http_client(OutboxClient(outbox))
+        .with_http_client(client)
         .build()?;
     let reader = PeriodicReader::builder(exporter).with_interval(interval).build();
     let provider = SdkMeterProvider::builder().with_reader(reader).with_resource(resource(identity)).build();

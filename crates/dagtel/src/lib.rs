@@ -30,8 +30,8 @@ mod in_memory;
 mod instruments;
 mod journal;
 mod listener;
-mod outbox;
 mod pipeline;
+mod sink;
 mod worker;
 
 pub use builder::{BuildError, Builder, Guard};
@@ -39,10 +39,14 @@ pub use context::{RunContext, TaskContext};
 pub use counters::Tally;
 pub use dagtel_core as core;
 pub use dagtel_core::event::Exception;
+pub use dagtel_core::fold::Unfinished;
+pub use dagtel_core::value::{Text, Value};
+pub use dagtel_drain::Durability;
 pub use describe::{DagRun, TaskInstance};
 pub use engine::Dagtel;
 pub use handle::{RunHandle, TaskHandle};
 pub use in_memory::InMemory;
+pub use instruments::OutboxClient;
 pub use listener::Listener;
 pub use worker::{Report, Worker};
 

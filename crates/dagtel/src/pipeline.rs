@@ -1,12 +1,12 @@
-//! The way from the journal to encoded requests, without threads, clocks or network.
+//! The way from the journal in memory to spans, for tests: no thread, no disk, no network.
 
 use std::sync::Arc;
 
 use dagtel_core::fold::{Change, Fold};
+use dagtel_core::guard::Admitted;
 use dagtel_core::metrics::Metrics;
 use dagtel_core::signal::{Span, spans};
 use dagtel_core::time::Timestamp;
-use dagtel_otlp::{Frame, Identity};
 
 use crate::counters::Counters;
 use crate::journal::Journal;
@@ -16,18 +16,14 @@ use crate::journal::Journal;
 pub(crate) struct Pipeline {
     journal: Arc<Journal>,
     counters: Arc<Counters>,
+    /// Where events are between the journal and the fold.
+    taken: Vec<Admitted>,
     fold: Fold,
-    identity: Identity,
 }
 
 impl Pipeline {
-    pub(crate) fn new(
-        journal: Arc<Journal>,
-        counters: Arc<Counters>,
-        fold: Fold,
-        identity: Identity,
-    ) -> Self {
-        Self { journal, counters, fold, identity }
+    pub(crate) fn new(journal: Arc<Journal>, counters: Arc<Counters>, fold: Fold) -> Self {
+        Self { journal, counters, taken: Vec::new(), fold }
     }
 
     /// The spans that are final by the watermark.
@@ -45,22 +41,15 @@ impl Pipeline {
     }
 
     fn read(&mut self) {
-        for event in self.journal.take() {
+        self.journal.take(&mut self.taken);
+        for event in self.taken.drain(..) {
             self.fold.apply(event);
         }
     }
 
     fn map(&self, changes: Vec<Change>) -> Vec<Span> {
         self.counters.set_anomalies(self.fold.anomalies());
-        spans(changes)
-    }
-
-    pub(crate) fn encode(&self, spans: &[Span]) -> Vec<Frame> {
-        dagtel_otlp::traces(spans, &self.identity)
-    }
-
-    pub(crate) fn metric_frames(&self, now: Timestamp) -> Vec<Frame> {
-        dagtel_otlp::metrics(self.fold.metrics(), now, &self.identity)
+        spans(changes).collect()
     }
 
     pub(crate) fn metrics(&self) -> &Metrics {

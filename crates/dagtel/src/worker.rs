@@ -1,55 +1,58 @@
-//! The worker: folds what engine threads report, and sends what became final. It runs on a thread of its own or as a
-//! future wherever the user puts it, never on the thread of a call.
+//! The worker: folds what processes report, and sends what became final. It runs on a thread of its own or as a future
+//! wherever the user puts it, never on the thread of a call.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
-use std::pin::pin;
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use dagtel_core::fold::Anomaly;
-use dagtel_core::time::Timestamp;
+use dagtel_drain::{Drainer, DrainerOptions, Journal, Layout, Step};
 use dagtel_otlp::Signal;
-use dagtel_ship::{Endpoint, Exporter, Verdict};
+use dagtel_ship::{Destination, Endpoint, Line, Protocol, Status, lines};
 use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio::sync::{Notify, oneshot};
+use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use crate::counters::{Counters, Tally};
 use crate::engine::Clock;
-use crate::outbox::{Lease, Outbox};
-use crate::pipeline::Pipeline;
 
 /// How often the journal is read.
 const TICK: Duration = Duration::from_millis(100);
-/// The first wait after a failed attempt; each next one is 1.5 times as long.
-const FIRST_BACKOFF: Duration = Duration::from_millis(100);
-/// The longest wait between attempts.
-const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
+/// How often a directory that another process drains is asked for.
+const STANDBY: Duration = Duration::from_secs(1);
+/// How often the last step is repeated at the end while other processes still write.
+const SETTLE: Duration = Duration::from_millis(50);
 
 /// What the handle asks of the worker.
 #[derive(Debug)]
 pub(crate) enum Command {
-    /// Fold and encode all that is final now, and give back the outbox to wait on.
-    Flush(mpsc::SyncSender<Arc<Outbox>>),
+    /// Fold and encode all that is final now, and say what to wait for: the number of the last frame. `None` when
+    /// another process drains.
+    Flush(mpsc::SyncSender<Option<(Arc<Status>, u64)>>),
 }
 
 /// Folds and sends. See [`Builder::build`](crate::Builder::build).
 #[must_use = "nothing is sent unless the worker runs"]
 pub struct Worker {
-    pub(crate) pipeline: Pipeline,
-    pub(crate) outbox: Arc<Outbox>,
+    pub(crate) layout: Layout,
+    pub(crate) journal: Journal,
+    pub(crate) options: DrainerOptions,
     pub(crate) counters: Arc<Counters>,
     pub(crate) commands: UnboundedReceiver<Command>,
     pub(crate) endpoint: Endpoint,
+    pub(crate) protocol: Protocol,
     pub(crate) clock: Clock,
-    pub(crate) metric_interval: Duration,
     pub(crate) shutdown_deadline: Duration,
 }
 
 impl fmt::Debug for Worker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Worker").field("endpoint", &self.endpoint).finish_non_exhaustive()
+        let mut debug = f.debug_struct("Worker");
+        debug.field("spool", &self.layout.dir()).field("endpoint", &self.endpoint).finish_non_exhaustive()
     }
 }
 
@@ -59,6 +62,10 @@ impl fmt::Debug for Worker {
 pub struct Report {
     /// Where it was sent.
     pub endpoint: String,
+    /// Whether this process drained the spool directory. If not, another one does, and delivers what this one reported.
+    pub drained: bool,
+    /// Whether nothing was left to send at the end, be it of this process or of one before it.
+    pub caught_up: bool,
     /// Spans.
     pub spans: Tally,
     /// Metric points.
@@ -67,174 +74,172 @@ pub struct Report {
     pub drops: BTreeMap<(&'static str, &'static str), u64>,
     /// Odd input, by kind.
     pub anomalies: Vec<(Anomaly, u64)>,
-    /// Why the last attempt that failed did.
+    /// Why the last attempt that failed did, or why the spool directory could not be drained.
     pub last_error: Option<String>,
 }
 
 impl Report {
-    /// Whether everything was delivered.
+    /// Whether everything was delivered. What was not is still on disk.
     pub fn is_complete(&self) -> bool {
-        self.drops.is_empty() && self.spans.waiting() == 0 && self.metrics.waiting() == 0
+        let waiting = self.spans.waiting() + self.metrics.waiting();
+        self.drained && self.caught_up && self.drops.is_empty() && waiting == 0
     }
 }
 
 impl Worker {
     /// Works until `shutdown` is ready; then closes what is open, sends what it can within the builder's deadline, and
-    /// reports. Needs a tokio runtime with its time and I/O drivers on.
-    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Report {
-        let Self {
-            pipeline,
-            outbox,
-            counters,
-            commands,
-            endpoint,
-            clock,
-            metric_interval,
-            shutdown_deadline,
-        } = self;
-        let last_error = Mutex::new(None);
-        let exporter = Exporter::new(endpoint.clone(), endpoint.usual_protocol());
-        {
-            let mut ship = pin!(ship(exporter, &outbox, &counters, &last_error));
-            let pump = Pump { pipeline, outbox: &outbox, commands, clock, metric_interval };
-            tokio::select! {
-                () = pump.run(shutdown) => {}
-                () = &mut ship => {}
-            }
-            let sent = async {
-                while outbox.lease().is_some() {
-                    tokio::select! {
-                        () = &mut ship => {}
-                        () = sleep(Duration::from_millis(5)) => {}
-                    }
-                }
-            };
-            // Running out of time is told by what is left in the outbox.
-            let _ = timeout(shutdown_deadline, sent).await;
+    /// reports. What is not sent by then stays on disk. While another process drains the spool directory, it stands by.
+    ///
+    /// Needs a tokio runtime with its time and I/O drivers on. Reading the journal is done in between, so a runtime that
+    /// must never be held up for a few milliseconds is not the place for it.
+    pub async fn run(mut self, shutdown: impl Future<Output = ()>) -> Report {
+        let mut shutdown = pin!(shutdown);
+        let mut trouble = None;
+        let drainer = self.become_drainer(shutdown.as_mut(), &mut trouble).await;
+        let Some(drainer) = drainer else {
+            // What is batched must be on disk for whoever drains.
+            let flushed = self.journal.flush().err().map(|error| error.to_string());
+            return self.report(false, trouble.or(flushed));
+        };
+        match self.line() {
+            Ok(line) => self.drain(drainer, line, shutdown).await,
+            Err(error) => self.report(true, Some(error.to_string())),
         }
-        while let Some(lease) = outbox.lease() {
-            counters.dropped(lease.signal, "shutdown", lease.items as u64);
-            outbox.ack(lease.number);
-        }
-        report(&endpoint, &counters, last_error)
     }
-}
 
-fn report(endpoint: &Endpoint, counters: &Counters, last_error: Mutex<Option<String>>) -> Report {
-    let tallies: Vec<_> = counters.tallies().collect();
-    let tally = |signal| tallies.iter().find(|(s, _)| *s == signal).map_or_else(Tally::default, |(_, t)| *t);
-    Report {
-        endpoint: endpoint.to_string(),
-        spans: tally(Signal::Traces),
-        metrics: tally(Signal::Metrics),
-        drops: counters.drops(),
-        anomalies: counters.anomalies(),
-        last_error: last_error.into_inner().unwrap_or_else(PoisonError::into_inner),
+    /// Waits until no other process drains the directory. `None` when the end comes first.
+    async fn become_drainer(
+        &mut self,
+        mut shutdown: Pin<&mut impl Future<Output = ()>>,
+        trouble: &mut Option<String>,
+    ) -> Option<Drainer> {
+        loop {
+            match Drainer::open(self.layout.clone(), self.options.clone(), (self.clock)()) {
+                Ok(Some(drainer)) => return Some(drainer),
+                Ok(None) => *trouble = None,
+                Err(error) => *trouble = Some(error.to_string()),
+            }
+            tokio::select! {
+                () = shutdown.as_mut() => return None,
+                Some(Command::Flush(reply)) = self.commands.recv() => {
+                    let _ = reply.try_send(None);
+                }
+                () = sleep(STANDBY) => {}
+            }
+        }
+    }
+
+    fn line(&self) -> Result<Line, dagtel_spool::OpenError> {
+        let progress = self.layout.shipped("default");
+        let destination = Destination::new(self.endpoint.clone(), self.protocol, progress);
+        let mut lines = lines(&self.layout.outbox(), &self.layout.dead_letters(), vec![destination])?;
+        // One destination, one line.
+        Ok(lines.swap_remove(0))
+    }
+
+    async fn drain(
+        mut self,
+        mut drainer: Drainer,
+        line: Line,
+        shutdown: Pin<&mut impl Future<Output = ()>>,
+    ) -> Report {
+        let (status, wake) = (line.status(), line.waker());
+        self.counters.ship(status.clone());
+        let (stop, stopped) = oneshot::channel();
+        let ship = line.run(async { stopped.await.unwrap_or(Duration::ZERO) });
+        let pump = async {
+            let mut pump = Pump { worker: &mut self, drainer: &mut drainer, status: &status, wake: &wake };
+            let trouble = pump.run(shutdown).await;
+            // The line may have ended by itself only if its runtime is going down.
+            let _ = stop.send(pump.worker.shutdown_deadline);
+            trouble
+        };
+        let (trouble, ()) = tokio::join!(pump, ship);
+        self.report(true, trouble)
+    }
+
+    fn report(&self, drained: bool, trouble: Option<String>) -> Report {
+        let caught_up = self.counters.caught_up();
+        // An attempt that the deadline cut short has failed without a word.
+        let unanswered = || (drained && !caught_up).then(|| "the receiver did not answer in time".to_owned());
+        Report {
+            endpoint: self.endpoint.to_string(),
+            drained,
+            caught_up,
+            spans: self.counters.tally(Signal::Traces),
+            metrics: self.counters.tally(Signal::Metrics),
+            drops: self.counters.drops(),
+            anomalies: self.counters.anomalies(),
+            last_error: trouble.or_else(|| self.counters.last_error()).or_else(unanswered),
+        }
     }
 }
 
 /// Reads the journal and fills the outbox.
 struct Pump<'a> {
-    pipeline: Pipeline,
-    outbox: &'a Arc<Outbox>,
-    commands: UnboundedReceiver<Command>,
-    clock: Clock,
-    metric_interval: Duration,
+    worker: &'a mut Worker,
+    drainer: &'a mut Drainer,
+    status: &'a Arc<Status>,
+    wake: &'a Notify,
 }
 
 impl Pump<'_> {
-    async fn run(mut self, shutdown: impl Future<Output = ()>) {
-        let mut shutdown = pin!(shutdown);
+    /// Returns why the directory could not be drained at the end, if so.
+    async fn run(&mut self, mut shutdown: Pin<&mut impl Future<Output = ()>>) -> Option<String> {
         let mut tick = interval(TICK);
-        tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
-        let mut metrics = interval(self.metric_interval);
-        metrics.set_missed_tick_behavior(MissedTickBehavior::Skip);
-        metrics.reset();
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut trouble = None;
         loop {
             tokio::select! {
-                () = &mut shutdown => break,
-                _ = tick.tick() => self.fold(),
-                _ = metrics.tick() => self.export_metrics(),
-                Some(Command::Flush(reply)) = self.commands.recv() => {
-                    self.fold();
-                    self.export_metrics();
-                    let _ = reply.try_send(self.outbox.clone());
+                () = shutdown.as_mut() => break,
+                _ = tick.tick() => trouble = self.step(Drainer::step).err(),
+                Some(Command::Flush(reply)) = self.worker.commands.recv() => {
+                    trouble = self.flush(&reply).err();
                 }
             }
         }
-        let spans = self.pipeline.finish();
-        self.push(self.pipeline.encode(&spans));
-        self.export_metrics();
+        self.finish().await.err().or(trouble).map(|error| error.to_string())
     }
 
-    fn now(&self) -> Timestamp {
-        (self.clock)().into()
+    fn step(
+        &mut self,
+        step: fn(&mut Drainer, std::time::SystemTime) -> io::Result<Step>,
+    ) -> io::Result<Step> {
+        let done = step(self.drainer, (self.worker.clock)())?;
+        self.worker.counters.drained(self.drainer);
+        if done.frames > 0 {
+            self.wake.notify_one();
+        }
+        Ok(done)
     }
 
-    fn fold(&mut self) {
-        let spans = self.pipeline.due(self.now());
-        self.push(self.pipeline.encode(&spans));
+    fn flush(&mut self, reply: &mpsc::SyncSender<Option<(Arc<Status>, u64)>>) -> io::Result<()> {
+        // What is batched must be on disk to be read.
+        self.worker.journal.flush()?;
+        while self.step(Drainer::step_with_metrics)?.more {}
+        let _ = reply.try_send(Some((self.status.clone(), self.drainer.last_frame())));
+        Ok(())
     }
 
-    fn export_metrics(&self) {
-        self.push(self.pipeline.metric_frames(self.now()));
-    }
-
-    fn push(&self, frames: Vec<dagtel_otlp::Frame>) {
-        frames.into_iter().for_each(|frame| self.outbox.push(frame));
-    }
-}
-
-/// Sends what is in the outbox, the oldest first, for ever.
-async fn ship(
-    mut exporter: Exporter,
-    outbox: &Outbox,
-    counters: &Counters,
-    last_error: &Mutex<Option<String>>,
-) {
-    let mut backoff = FIRST_BACKOFF;
-    loop {
-        let Some(lease) = outbox.lease() else {
-            outbox.arrival().await;
-            continue;
-        };
-        let verdict = exporter.send(lease.signal, lease.body.clone()).await;
-        if let Some(reason) = settle(&verdict, &lease, outbox, counters) {
-            *last_error.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason);
-        }
-        if matches!(verdict, Verdict::Retry { .. }) {
-            sleep(backoff).await;
-            backoff = backoff.mul_f64(1.5).min(LONGEST_BACKOFF);
-        } else {
-            backoff = FIRST_BACKOFF;
+    /// The end: whatever has an end is final at once, unless other processes still write, which may know more. Then the
+    /// usual times are waited for, as far as the deadline allows.
+    async fn finish(&mut self) -> io::Result<()> {
+        self.worker.journal.flush()?;
+        let own = self.worker.journal.id();
+        let mut waited = Duration::ZERO;
+        loop {
+            let step = self.step(Drainer::step_with_metrics)?;
+            let alone = step.alive.iter().all(|writer| Some(*writer) == own) && !step.inbox_alive;
+            if alone && !step.more {
+                self.drainer.close(own, (self.worker.clock)());
+                self.step(Drainer::finish)?;
+                return Ok(());
+            }
+            if self.drainer.is_idle() || waited >= self.worker.shutdown_deadline {
+                return Ok(());
+            }
+            sleep(SETTLE).await;
+            waited += SETTLE;
         }
     }
-}
-
-/// Does with a frame what the verdict asks for. Returns why not all of it was taken.
-fn settle(verdict: &Verdict, lease: &Lease, outbox: &Outbox, counters: &Counters) -> Option<String> {
-    let items = lease.items as u64;
-    let reason = match verdict {
-        Verdict::Accepted => {
-            counters.delivered(lease.signal, lease.items);
-            None
-        }
-        Verdict::Partial { rejected, reason } => {
-            let rejected = (*rejected).min(items);
-            counters.delivered(lease.signal, lease.items - rejected as usize);
-            counters.dropped(lease.signal, "rejected", rejected);
-            Some(reason.clone())
-        }
-        Verdict::TooLarge { reason } => {
-            counters.dropped(lease.signal, "too_large", items);
-            Some(reason.clone())
-        }
-        Verdict::Refused { reason } => {
-            counters.dropped(lease.signal, "refused", items);
-            Some(reason.clone())
-        }
-        Verdict::Retry { reason, .. } => return Some(reason.clone()),
-    };
-    outbox.ack(lease.number);
-    reason
 }

@@ -5,30 +5,15 @@ mod support;
 
 use std::time::Duration;
 
-use dagtel::{Builder, DagRun, Dagtel, TaskInstance};
+use dagtel::DagRun;
 use dagtel_receiver::Answer;
 use dagtel_testkit::{Collector, Oracle, Value, text};
-use support::ManualClock;
-
-/// Longer than any of these tests takes, so that only a hang is cut short.
-const LONG: Duration = Duration::from_secs(60);
-
-fn builder(collector: &Collector) -> Builder {
-    Dagtel::builder("engine").endpoint(collector.endpoint()).shutdown_deadline(LONG)
-}
-
-fn a_run(dagtel: &Dagtel, run_id: &str, tasks: i32) {
-    let run = dagtel.start(DagRun::new("shop", run_id));
-    for index in 0..tasks {
-        run.start(TaskInstance::new("part").map_index(index)).success();
-    }
-    run.success();
-}
+use support::{LONG, ManualClock, a_run, builder, spool};
 
 #[test]
 fn everything_is_delivered_once() {
-    let collector = Collector::start();
-    let (dagtel, guard) = builder(&collector).install().unwrap();
+    let (spool, collector) = (spool(), Collector::start());
+    let (dagtel, guard) = builder(collector.endpoint(), &spool).install().unwrap();
     std::thread::scope(|scope| {
         for thread in 0..4 {
             let dagtel = &dagtel;
@@ -48,8 +33,9 @@ fn everything_is_delivered_once() {
 
 #[test]
 fn a_span_can_be_looked_up_by_the_id_that_its_handle_gave() {
-    let collector = Collector::start();
-    let (dagtel, guard) = builder(&collector).tag("team", "bi").resource("zone", "z1").install().unwrap();
+    let (spool, collector) = (spool(), Collector::start());
+    let (dagtel, guard) =
+        builder(collector.endpoint(), &spool).tag("team", "bi").resource("zone", "z1").install().unwrap();
     let run = dagtel.start(DagRun::new("shop", "monday"));
     let header = run.traceparent().unwrap();
     run.success();
@@ -65,8 +51,8 @@ fn a_span_can_be_looked_up_by_the_id_that_its_handle_gave() {
 
 #[test]
 fn what_was_flushed_is_there() {
-    let (collector, clock) = (Collector::start(), ManualClock::new());
-    let (dagtel, guard) = builder(&collector).clock(clock.reader()).install().unwrap();
+    let (spool, collector, clock) = (spool(), Collector::start(), ManualClock::new());
+    let (dagtel, guard) = builder(collector.endpoint(), &spool).clock(clock.reader()).install().unwrap();
     for run in 1..=3 {
         a_run(&dagtel, &run.to_string(), 5);
         clock.advance(60_000);
@@ -80,8 +66,8 @@ fn what_was_flushed_is_there() {
 
 #[test]
 fn instruments_of_the_engine_and_dagtels_own_arrive() {
-    let (collector, clock) = (Collector::start(), ManualClock::new());
-    let (dagtel, guard) = builder(&collector)
+    let (spool, collector, clock) = (spool(), Collector::start(), ManualClock::new());
+    let (dagtel, guard) = builder(collector.endpoint(), &spool)
         .clock(clock.reader())
         .metric_interval(Duration::from_millis(20))
         .install()
@@ -102,8 +88,10 @@ fn instruments_of_the_engine_and_dagtels_own_arrive() {
 
 #[test]
 fn drops_are_told_to_the_collector_with_their_reason() {
-    let (collector, clock) = (Collector::start(), ManualClock::new());
-    let builder = builder(&collector).clock(clock.reader()).metric_interval(Duration::from_millis(20));
+    let (spool, collector, clock) = (spool(), Collector::start(), ManualClock::new());
+    let builder = builder(collector.endpoint(), &spool)
+        .clock(clock.reader())
+        .metric_interval(Duration::from_millis(20));
     let (dagtel, guard) = builder.install().unwrap();
     collector.answer_traces([Answer::Refuse { message: "no".into() }]);
     dagtel.start(DagRun::new("shop", "x".repeat(5000))).success();
@@ -118,8 +106,8 @@ fn drops_are_told_to_the_collector_with_their_reason() {
 
 #[test]
 fn counted_and_live_metrics_have_one_resource() {
-    let collector = Collector::start();
-    let (dagtel, guard) = builder(&collector)
+    let (spool, collector) = (spool(), Collector::start());
+    let (dagtel, guard) = builder(collector.endpoint(), &spool)
         .instance_id("one")
         .resource("env", "default")
         .resource("env", "prod")
@@ -140,11 +128,13 @@ fn counted_and_live_metrics_have_one_resource() {
 
 #[test]
 fn a_busy_collector_gets_everything_once_all_the_same() {
-    let collector = Collector::start();
+    let (spool, collector, clock) = (spool(), Collector::start(), ManualClock::new());
     let busy = || Answer::Busy { retry_after: Duration::ZERO };
     collector.answer_traces([busy(), busy()]);
-    let (dagtel, guard) = builder(&collector).install().unwrap();
+    let (dagtel, guard) = builder(collector.endpoint(), &spool).clock(clock.reader()).install().unwrap();
     a_run(&dagtel, "monday", 9);
+    clock.advance(60_000);
+    assert!(dagtel.flush(LONG), "it is asked again until it takes them");
     let report = guard.shutdown().unwrap();
     assert!(report.is_complete(), "{report:?}");
     assert!(report.last_error.is_some(), "the report tells of the attempts that failed");
@@ -153,9 +143,9 @@ fn a_busy_collector_gets_everything_once_all_the_same() {
 
 #[test]
 fn what_a_collector_rejects_is_dropped_and_the_rest_delivered() {
-    let collector = Collector::start();
+    let (spool, collector) = (spool(), Collector::start());
     collector.answer_traces([Answer::Partial { rejected: 3, message: "three are too old".into() }]);
-    let (dagtel, guard) = builder(&collector).install().unwrap();
+    let (dagtel, guard) = builder(collector.endpoint(), &spool).install().unwrap();
     a_run(&dagtel, "monday", 9);
     let report = guard.shutdown().unwrap();
     assert_eq!((report.spans.produced, report.spans.delivered, report.spans.dropped), (10, 7, 3));
@@ -167,9 +157,9 @@ fn what_a_collector_rejects_is_dropped_and_the_rest_delivered() {
 
 #[test]
 fn what_a_collector_refuses_is_dropped_and_not_sent_again() {
-    let collector = Collector::start();
+    let (spool, collector) = (spool(), Collector::start());
     collector.answer_traces([Answer::Refuse { message: "not from you".into() }]);
-    let (dagtel, guard) = builder(&collector).install().unwrap();
+    let (dagtel, guard) = builder(collector.endpoint(), &spool).install().unwrap();
     a_run(&dagtel, "monday", 9);
     let report = guard.shutdown().unwrap();
     assert_eq!((report.spans.produced, report.spans.delivered, report.spans.dropped), (10, 0, 10));
@@ -180,15 +170,16 @@ fn what_a_collector_refuses_is_dropped_and_not_sent_again() {
 }
 
 #[test]
-fn what_is_open_at_the_end_is_delivered_as_lost() {
-    let collector = Collector::start();
-    let (dagtel, guard) = builder(&collector).install().unwrap();
+fn what_is_open_at_the_end_is_delivered_as_lost_and_what_comes_after_it_by_the_next_process() {
+    let (spool, collector) = (spool(), Collector::start());
+    let (dagtel, guard) = builder(collector.endpoint(), &spool).install().unwrap();
     let run = dagtel.start(DagRun::new("shop", "monday"));
     let task = run.start("stuck");
     let report = guard.shutdown().unwrap();
     task.success();
     run.success();
     dagtel.start(DagRun::new("shop", "after the end")).success();
+    drop(dagtel);
     assert_eq!(report.spans.delivered, 2);
     let taken = collector.taken();
     for name in ["dag_run.shop", "task_run.stuck"] {
@@ -196,12 +187,21 @@ fn what_is_open_at_the_end_is_delivered_as_lost() {
         assert_eq!(found.len(), 1);
         assert_eq!(text(&found[0].span.attributes, "state"), Some("lost"), "{name}");
     }
+    let (_, guard) = builder(collector.endpoint(), &spool).install().unwrap();
+    let report = guard.shutdown().unwrap();
+    assert_eq!((report.spans.produced, report.spans.delivered), (1, 1), "{report:?}");
+    let taken = collector.taken();
+    assert_eq!(taken.oracle(), Oracle::each_once(3), "what was told as lost stays told");
+    let states = taken.named("dag_run.shop").into_iter();
+    let states: Vec<_> = states.filter_map(|spanned| text(&spanned.span.attributes, "state")).collect();
+    assert_eq!(states, ["lost", "success"]);
 }
 
 #[test]
 fn live_instruments_are_not_read_after_the_guard_is_gone() {
-    let collector = Collector::start();
-    let (dagtel, guard) = builder(&collector).metric_interval(Duration::from_millis(10)).install().unwrap();
+    let (spool, collector) = (spool(), Collector::start());
+    let (dagtel, guard) =
+        builder(collector.endpoint(), &spool).metric_interval(Duration::from_millis(10)).install().unwrap();
     let (send, readings) = std::sync::mpsc::channel();
     let meter = dagtel.meter("engine");
     let _gauge = meter
@@ -222,8 +222,8 @@ fn live_instruments_are_not_read_after_the_guard_is_gone() {
 
 #[test]
 fn a_worker_runs_wherever_the_user_puts_it() {
-    let collector = Collector::start();
-    let (dagtel, worker) = builder(&collector).build().unwrap();
+    let (spool, collector) = (spool(), Collector::start());
+    let (dagtel, worker) = builder(collector.endpoint(), &spool).build().unwrap();
     a_run(&dagtel, "monday", 4);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build().unwrap();
     let report = runtime.block_on(worker.run(std::future::ready(())));

@@ -59,8 +59,9 @@ fn engine(dagtel: &Dagtel, tasks: &[Task]) {
 
 #[test]
 fn a_toy_engine_is_instrumented_in_fifteen_lines() {
-    let collector = Collector::start();
-    let (dagtel, guard) = Dagtel::builder("toy-engine").endpoint(collector.endpoint()).install().unwrap(); // telemetry
+    let (spool, collector) = (tempfile::tempdir().unwrap(), Collector::start());
+    let builder = Dagtel::builder("toy-engine").endpoint(collector.endpoint()).spool(spool.path()); // telemetry
+    let (dagtel, guard) = builder.install().unwrap(); // telemetry
     engine(&dagtel, &TASKS);
     drop(guard); // telemetry
     let taken = collector.taken();

@@ -177,7 +177,7 @@ fn a_run_context_without_a_queue_time_can_be_taken_over() {
 #[test]
 fn a_worker_that_only_takes_over_tries_does_not_fill_up() {
     let clock = ManualClock::new();
-    let (scheduler, mut at_scheduler) = process(&clock);
+    let (scheduler, _) = process(&clock);
     let (worker, mut at_worker) = process(&clock);
     let mut spans = 0;
     for number in 0..=OPEN_RUNS {
@@ -186,7 +186,6 @@ fn a_worker_that_only_takes_over_tries_does_not_fill_up() {
         run.success();
         clock.advance(1);
         if number % 1000 == 0 {
-            at_scheduler.spans();
             spans += at_worker.spans().len();
         }
     }

@@ -119,7 +119,7 @@ fn an_engine_with_hooks_calls_dagtel_as_its_listener() {
 #[test]
 fn every_end_of_a_run_may_be_told_by_a_hook() {
     let (dagtel, mut memory, _) = in_memory();
-    let run = |id: &str| DagRun::new("shop", id);
+    let run = |id: &'static str| DagRun::new("shop", id);
     for id in ["1", "2", "3"] {
         dagtel.on_dag_run_running(&run(id));
     }
@@ -132,7 +132,7 @@ fn every_end_of_a_run_may_be_told_by_a_hook() {
 #[test]
 fn a_hook_tells_when_the_run_was_queued_as_a_handle_does() {
     let (dagtel, mut memory, clock) = in_memory();
-    let run = |id: &str| DagRun::new("shop", id).queued_at(clock.now());
+    let run = |id: &'static str| DagRun::new("shop", id).queued_at(clock.now());
     let (by_hook, by_handle) = (run("hook"), run("handle"));
     clock.advance(3000);
     dagtel.on_dag_run_running(&by_hook);

@@ -1,5 +1,7 @@
 //! The commands, one file each.
 
+pub(crate) mod agent;
 pub(crate) mod id;
 pub(crate) mod replay;
+pub(crate) mod spool;
 pub(crate) mod view;

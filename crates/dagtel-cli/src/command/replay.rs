@@ -147,7 +147,7 @@ impl Replay {
             }
             told.runs.push((key, ids));
         }
-        told.frames = dagtel_otlp::traces(&all_spans, &Identity::new(service_name, ""));
+        told.frames = dagtel_otlp::traces(all_spans, &Identity::new(service_name, ""));
         told.frames.extend(metrics);
         told
     }

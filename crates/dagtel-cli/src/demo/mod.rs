@@ -52,7 +52,11 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Outcome> {
     };
     let progress = progress::Progress::new(&dag);
     let began = Instant::now();
-    let (dagtel, guard) = Dagtel::builder("dagtel-demo").endpoint(endpoint).listener(progress).install()?;
+    let (dagtel, guard) = Dagtel::builder("dagtel-demo")
+        .spool(work.path().join("spool"))
+        .endpoint(endpoint)
+        .listener(progress)
+        .install()?;
     let run_id = format!("manual__{}", Timestamp::from(SystemTime::now()));
     let run = dag
         .edges()

@@ -13,6 +13,12 @@ pub(crate) struct Ended {
     pub(crate) err: String,
 }
 
+/// Stands in for the user's state directory, and belongs to this process. No command that is tested with it may use it:
+/// it is never there.
+pub(crate) fn state_home() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("state-{}", std::process::id()))
+}
+
 pub(crate) fn command() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_dagtel"));
     for variable in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "COLUMNS", "DAGTEL_DEMO_PUBLISH_TO"] {
@@ -22,6 +28,7 @@ pub(crate) fn command() -> Command {
         command.env_remove(variable);
     }
     command.stdin(Stdio::null()).env("LC_ALL", "C.UTF-8");
+    command.env("XDG_STATE_HOME", state_home()).env("DAGTEL_SPOOL_DIR", state_home().join("spool"));
     command
 }
 
@@ -31,6 +38,7 @@ pub(crate) fn dagtel<A: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Ite
 
 pub(crate) fn end(command: &mut Command) -> Ended {
     let output = command.output().unwrap();
+    assert!(!state_home().exists(), "{command:?} wrote to the user's state directory");
     Ended {
         code: output.status.code(),
         out: String::from_utf8(output.stdout).unwrap(),

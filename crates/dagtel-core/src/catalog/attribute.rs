@@ -8,6 +8,12 @@ macro_rules! attributes {
 
         /// Every key, in the order of declaration.
         pub const ALL: &[SmolStr] = &[$($name),*];
+
+        /// The keys as plain texts, for comparing.
+        #[expect(dead_code, reason = "not every key is compared with")]
+        pub(crate) mod text {
+            $(pub(crate) const $name: &str = $text;)*
+        }
     };
 }
 

@@ -5,11 +5,10 @@ use std::time::Duration;
 
 use super::anomaly::{Anomalies, Anomaly};
 use super::change::{Change, ClosedRun, ClosedTry, Links};
-use super::count;
+use super::count::{self, Tags};
 use super::link::LinkFinder;
 use super::run::{Run, RunEnd};
 use super::task::{Try, TryEnd};
-use crate::catalog::attribute;
 use crate::event::{RunState, TaskState, Truth};
 use crate::key::TryKey;
 use crate::metrics::Metrics;
@@ -33,7 +32,8 @@ pub(super) fn settled(
         let Some(task) = run.tries.get_mut(&key).filter(|task| !task.closed) else { continue };
         let started = task.started.filter(|told| told.truth == Truth::Reported).map(|told| past(told.at));
         let ended = task.end.filter(|end| end.truth == Truth::Reported).map(|end| past(end.at));
-        count::settled(metrics, &run.key, &key, task, started == Some(true), ended == Some(true));
+        let tags = Tags::of(&run.key, &key, task);
+        task.counted = count::settled(metrics, tags, task, started == Some(true), ended == Some(true));
         if ended == Some(true) && !run.roster {
             final_tries.push(key);
             continue;
@@ -91,15 +91,18 @@ fn close_tries(
     anomalies: &mut Anomalies,
     changes: &mut Vec<Change>,
 ) {
-    let mut finder = LinkFinder::new(run);
-    let links: Vec<_> = keys.iter().map(|key| finder.links(key)).collect();
+    let links: Vec<_> = {
+        let mut finder = LinkFinder::new(run);
+        keys.iter().map(|key| finder.links(key)).collect()
+    };
     for (key, links) in keys.into_iter().zip(links) {
         let Some(task) = run.tries.get_mut(&key) else { continue };
         let Some(end) = task.end else { continue };
-        count::closed(metrics, &run.key, &key, task);
-        if let Some(mode) = task.layers.text(&attribute::EXECUTION_MODE) {
+        let tags = Tags::of(&run.key, &key, task);
+        if let Some(mode) = tags.execution_mode.filter(|mode| !run.execution_modes.contains(*mode)) {
             run.execution_modes.insert(mode.into());
         }
+        task.counted = count::closed(metrics, tags, task);
         anomalies.add(Anomaly::UnresolvedLink, links.unresolved.len() as u64);
         task.closed = true;
         changes.push(Change::Try(Box::new(closed_try(run.key.clone(), key, task, end, links))));

@@ -1,8 +1,9 @@
 //! Which metrics a fact counts towards. Each is counted once for each try and each run.
 
 use super::run::{Run, RunEnd};
-use super::task::Try;
-use crate::catalog::attribute;
+use super::task::{Counted, Try};
+use super::told::Told;
+use crate::catalog::attribute::text as key;
 use crate::catalog::metric::Metric;
 use crate::event::{RunState, TaskState, Truth};
 use crate::key::{RunKey, TryKey};
@@ -24,39 +25,45 @@ pub(super) fn active(run: &mut Run, metrics: &mut Metrics) {
 /// Counts what the try's own process said, once that has settled.
 pub(super) fn settled(
     metrics: &mut Metrics,
-    run: &RunKey,
-    key: &TryKey,
-    task: &mut Try,
+    tags: Tags<'_>,
+    task: &Try,
     started: bool,
     ended: bool,
-) {
+) -> Counted {
+    let mut counted = task.counted;
     // Who takes over a try counts its start, unless its end turns up here.
-    if started && !task.handed_over && !task.counted.start {
-        task.counted.start = true;
-        metrics.count(Metric::TiStart, Tags::of(run, key, task).plain());
+    if started && !task.handed_over {
+        start(metrics, tags, &mut counted);
     }
-    if ended && started {
-        finish(metrics, run, key, task);
-        waits(metrics, run, key, task, |truth| truth == Truth::Reported);
+    if started && ended {
+        finish(metrics, tags, task, &mut counted);
+        waits(metrics, tags, task, &mut counted, |truth| truth == Truth::Reported);
     }
+    counted
 }
 
 /// Counts whatever of the try has not been counted.
-pub(super) fn closed(metrics: &mut Metrics, run: &RunKey, key: &TryKey, task: &mut Try) {
-    if task.started.is_some() && !task.counted.start {
-        task.counted.start = true;
-        metrics.count(Metric::TiStart, Tags::of(run, key, task).plain());
+pub(super) fn closed(metrics: &mut Metrics, tags: Tags<'_>, task: &Try) -> Counted {
+    let mut counted = task.counted;
+    if task.started.is_some() {
+        start(metrics, tags, &mut counted);
     }
-    finish(metrics, run, key, task);
-    waits(metrics, run, key, task, |_| true);
+    finish(metrics, tags, task, &mut counted);
+    waits(metrics, tags, task, &mut counted, |_| true);
+    counted
 }
 
-fn finish(metrics: &mut Metrics, run: &RunKey, key: &TryKey, task: &mut Try) {
+fn start(metrics: &mut Metrics, tags: Tags<'_>, counted: &mut Counted) {
+    if !std::mem::replace(&mut counted.start, true) {
+        metrics.count(Metric::TiStart, tags.plain());
+    }
+}
+
+fn finish(metrics: &mut Metrics, tags: Tags<'_>, task: &Try, counted: &mut Counted) {
     let Some(end) = task.end else { return };
-    if std::mem::replace(&mut task.counted.finish, true) {
+    if std::mem::replace(&mut counted.finish, true) {
         return;
     }
-    let tags = Tags::of(run, key, task);
     metrics.count(Metric::TiFinish, tags.with(end.state.as_str()));
     let by_result = if end.state == TaskState::Success {
         Some((Metric::TiSuccesses, Metric::OperatorSuccesses))
@@ -67,7 +74,7 @@ fn finish(metrics: &mut Metrics, run: &RunKey, key: &TryKey, task: &mut Try) {
     };
     if let Some((ti, operator)) = by_result {
         metrics.count(ti, tags.plain());
-        metrics.count(operator, tags.with(task.layers.text(&attribute::OPERATOR).unwrap_or_default()));
+        metrics.count(operator, tags.with(task.layers.text(key::OPERATOR).unwrap_or_default()));
     }
     // The last sign of life of a lost try is no measure of how long it took.
     if let Some(started) = task.started
@@ -78,26 +85,29 @@ fn finish(metrics: &mut Metrics, run: &RunKey, key: &TryKey, task: &mut Try) {
 }
 
 /// Counts how long the try waited, as far as facts that are `strong` enough say so.
-fn waits(metrics: &mut Metrics, run: &RunKey, key: &TryKey, task: &mut Try, strong: fn(Truth) -> bool) {
-    let tags = Tags::of(run, key, task);
-    let queue = task.layers.text(&attribute::QUEUE).unwrap_or_default();
-    let known = |told: Option<super::told::Told>| told.filter(|told| strong(told.truth)).map(|told| told.at);
+fn waits(
+    metrics: &mut Metrics,
+    tags: Tags<'_>,
+    task: &Try,
+    counted: &mut Counted,
+    strong: fn(Truth) -> bool,
+) {
+    let known = |told: Option<Told>| told.filter(|told| strong(told.truth)).map(|told| told.at);
     let (scheduled, queued, started) = (known(task.scheduled), known(task.queued), known(task.started));
-    let mut counted = task.counted;
     let mut record = |metric, counted: &mut bool, from: Option<Timestamp>, to: Option<Timestamp>| {
         if let (false, Some(from), Some(to)) = (*counted, from, to) {
             *counted = true;
+            let queue = task.layers.text(key::QUEUE).unwrap_or_default();
             metrics.record(metric, tags.with(queue), from, to);
         }
     };
     record(Metric::TaskQueuedDuration, &mut counted.queued, queued, started);
     record(Metric::TaskScheduledDuration, &mut counted.scheduled, scheduled, queued);
-    task.counted = counted;
 }
 
 /// Counts a run that is closed.
 pub(super) fn run_closed(metrics: &mut Metrics, run: &Run, end: RunEnd) {
-    let run_type = run.layers.text(&attribute::RUN_TYPE);
+    let run_type = run.layers.text(key::RUN_TYPE);
     let tags = TagRefs::new([Some(&*run.key.dag_id), run_type]);
     let Some(started) = run.started.map(|told| told.at) else { return };
     if end.truth != Truth::Inferred {
@@ -110,7 +120,7 @@ pub(super) fn run_closed(metrics: &mut Metrics, run: &Run, end: RunEnd) {
     if let Some(first) = run.tries.values().filter_map(|task| task.started).map(|told| told.at).min() {
         metrics.record(Metric::DagRunFirstTaskStartDelay, tags, started, first);
     }
-    let expected = run.layers.text(&attribute::DATA_INTERVAL_END).and_then(Timestamp::parse);
+    let expected = run.layers.text(key::DATA_INTERVAL_END).and_then(Timestamp::parse);
     if let (Some("scheduled"), Some(expected)) = (run_type, expected) {
         metrics.record(Metric::DagRunScheduleDelay, tags, expected, started);
     }
@@ -118,18 +128,18 @@ pub(super) fn run_closed(metrics: &mut Metrics, run: &Run, end: RunEnd) {
 
 /// The tags that all metrics of tries have.
 #[derive(Clone, Copy)]
-struct Tags<'a> {
+pub(super) struct Tags<'a> {
     dag_id: &'a str,
     task_id: &'a str,
-    execution_mode: Option<&'a str>,
+    pub(super) execution_mode: Option<&'a str>,
 }
 
 impl<'a> Tags<'a> {
-    fn of(run: &'a RunKey, key: &'a TryKey, task: &'a Try) -> Self {
+    pub(super) fn of(run: &'a RunKey, of: &'a TryKey, task: &'a Try) -> Self {
         Self {
             dag_id: &run.dag_id,
-            task_id: &key.task_id,
-            execution_mode: task.layers.text(&attribute::EXECUTION_MODE),
+            task_id: &of.task_id,
+            execution_mode: task.layers.text(key::EXECUTION_MODE),
         }
     }
 

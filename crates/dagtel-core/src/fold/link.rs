@@ -20,7 +20,7 @@ const CULPRIT_SEARCH: usize = 4096;
 pub(super) struct LinkFinder<'a> {
     run: &'a Run,
     /// The last tries of a task's instances, as many as may be linked, and how many there are.
-    instances: HashMap<SmolStr, (Vec<SpanId>, usize)>,
+    instances: HashMap<&'a SmolStr, (Vec<SpanId>, usize)>,
     culprits: HashMap<(SmolStr, Wanted), Option<SpanId>>,
 }
 
@@ -38,9 +38,10 @@ impl<'a> LinkFinder<'a> {
 
     pub(super) fn links(&mut self, key: &TryKey) -> Links {
         let mut found = Links::default();
-        let Some(task) = self.run.tries.get(key) else { return found };
+        let run = self.run;
+        let Some(task) = run.tries.get(key) else { return found };
         self.dependencies(key, task, &mut found);
-        if let Some(previous) = self.run.previous_try(key) {
+        if let Some(previous) = run.previous_try(key) {
             push(&mut found, LinkKind::RetryOf, previous.span_id());
         }
         if let Some(culprit) = self.culprit(key, task) {
@@ -49,11 +50,12 @@ impl<'a> LinkFinder<'a> {
         found
     }
 
-    fn dependencies(&mut self, key: &TryKey, task: &Try, found: &mut Links) {
+    fn dependencies(&mut self, key: &TryKey, task: &'a Try, found: &mut Links) {
         // Two links are kept free for the previous try and the culprit.
         const MOST: usize = limits::LINKS - 2;
-        for upstream in self.run.upstream_of(&key.task_id, &task.layers) {
-            let (spans, total) = instances(&mut self.instances, self.run, upstream);
+        let run = self.run;
+        for upstream in run.upstream_of(&key.task_id, &task.layers) {
+            let (spans, total) = instances(&mut self.instances, run, upstream);
             if *total == 0 {
                 found.unresolved.push(upstream.clone());
             }
@@ -86,12 +88,12 @@ fn push(found: &mut Links, kind: LinkKind, span_id: SpanId) {
     found.links.push(Link { kind, span_id });
 }
 
-fn instances<'c>(
-    cache: &'c mut HashMap<SmolStr, (Vec<SpanId>, usize)>,
+fn instances<'c, 'a>(
+    cache: &'c mut HashMap<&'a SmolStr, (Vec<SpanId>, usize)>,
     run: &Run,
-    task_id: &SmolStr,
+    task_id: &'a SmolStr,
 ) -> &'c (Vec<SpanId>, usize) {
-    cache.entry(task_id.clone()).or_insert_with(|| {
+    cache.entry(task_id).or_insert_with(|| {
         let last = run.last_tries(task_id);
         let spans = last.iter().take(limits::LINKS).map(|(_, task)| task.span_id()).collect();
         (spans, last.len())

@@ -16,21 +16,24 @@
 mod anomaly;
 mod change;
 mod close;
+mod closed;
 mod count;
 mod link;
 mod run;
 mod task;
 mod told;
 
-use std::collections::VecDeque;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hashbrown::{HashMap, HashSet};
+use hashbrown::HashMap;
+use hashbrown::hash_map::EntryRef;
 use serde::{Deserialize, Serialize};
 
 pub use self::anomaly::{Anomalies, Anomaly};
 pub use self::change::{Change, ClosedRun, ClosedTry, Link, LinkKind, Links};
+use self::closed::Closed;
 use self::run::Run;
 use self::task::Try;
 use crate::event::{Event, Fact, TaskChange, TaskDetails, Truth};
@@ -63,8 +66,8 @@ impl Timing {
     }
 }
 
-/// How long nothing must have been heard of a run that ends elsewhere before it is forgotten.
-const QUIET: Duration = Duration::from_secs(600);
+/// Open runs from which on those that end elsewhere are forgotten now and then.
+const SWEEP: usize = 4096;
 
 /// The state of the fold: what is known of every open run, and the metrics.
 #[derive(Debug, Serialize, Deserialize)]
@@ -77,6 +80,9 @@ pub struct Fold {
     closed: Closed,
     metrics: Metrics,
     anomalies: Anomalies,
+    /// At how many open runs to sweep next: at twice as many as the last sweep left, so that sweeping costs nothing much.
+    #[serde(skip)]
+    sweep_at: usize,
 }
 
 impl Fold {
@@ -89,6 +95,7 @@ impl Fold {
             closed: Closed::default(),
             metrics: Metrics::new(start),
             anomalies: Anomalies::default(),
+            sweep_at: SWEEP,
         }
     }
 
@@ -117,11 +124,11 @@ impl Fold {
         self.runs.len()
     }
 
-    /// The runs without an end, in the order of their keys, each with its tries that started and did not end.
-    pub fn unfinished(&self) -> Vec<(&Arc<RunKey>, Vec<&TryKey>)> {
+    /// The runs without an end, in the order of their keys.
+    pub fn unfinished(&self) -> Vec<Unfinished> {
         let runs = self.runs.values().filter(|run| run.announced && run.end.is_none());
-        let mut open: Vec<_> = runs.map(|run| (&run.key, open_tries(run))).collect();
-        open.sort_unstable_by_key(|(key, _)| *key);
+        let mut open: Vec<_> = runs.map(Unfinished::of).collect();
+        open.sort_unstable_by(|a, b| a.key.cmp(&b.key));
         open
     }
 
@@ -134,10 +141,14 @@ impl Fold {
 
     fn merge(&mut self, event: Event) -> Result<(), Anomaly> {
         let Event { run: key, at, truth, fact } = event;
-        if !self.runs.contains_key(&key) {
-            self.open(&key)?;
-        }
-        let run = self.runs.get_mut(&key).ok_or(Anomaly::OverLimit)?;
+        self.make_room(&key);
+        let full = self.runs.len() >= limits::OPEN_RUNS;
+        let run = match self.runs.entry_ref(&key) {
+            EntryRef::Occupied(known) => known.into_mut(),
+            EntryRef::Vacant(_) if self.closed.contains(&key) => return Err(Anomaly::Late),
+            EntryRef::Vacant(_) if full => return Err(Anomaly::OverLimit),
+            EntryRef::Vacant(new) => new.insert_with_key(key.clone(), Run::new(key.clone())),
+        };
         run.first_seen = run.first_seen.min(at);
         if truth == Truth::Reported {
             run.last_seen = run.last_seen.max(at);
@@ -156,18 +167,12 @@ impl Fold {
         }
     }
 
-    fn open(&mut self, key: &Arc<RunKey>) -> Result<(), Anomaly> {
-        if self.closed.contains(key) {
-            return Err(Anomaly::Late);
-        }
-        if self.runs.len() >= limits::OPEN_RUNS {
+    /// Before a run more is opened: when there are many, those that another process will end give way.
+    fn make_room(&mut self, key: &Arc<RunKey>) {
+        if self.runs.len() >= self.sweep_at.max(SWEEP) && !self.runs.contains_key(key) {
             self.runs.retain(|_, run| !run.ends_elsewhere());
+            self.sweep_at = (2 * self.runs.len()).min(limits::OPEN_RUNS);
         }
-        if self.runs.len() >= limits::OPEN_RUNS {
-            return Err(Anomaly::OverLimit);
-        }
-        self.runs.insert(key.clone(), Run::new(key.clone()));
-        Ok(())
     }
 
     /// What has become final by the watermark: runs in the order of their keys, each after its tries.
@@ -190,12 +195,7 @@ impl Fold {
                 &mut self.anomalies,
                 &mut changes,
             );
-            let elsewhere = run.ends_elsewhere();
-            if elsewhere && watermark >= run.last_seen.saturating_add(QUIET) {
-                self.runs.remove(&key);
-                continue;
-            }
-            run.listed = waiting || elsewhere || ended.is_some();
+            run.listed = waiting || ended.is_some();
             if run.listed {
                 self.news.push(key);
             }
@@ -223,9 +223,27 @@ impl Fold {
     }
 }
 
-fn open_tries(run: &Run) -> Vec<&TryKey> {
-    let open = run.tries.iter().filter(|(_, task)| task.started.is_some() && task.end.is_none());
-    open.map(|(key, _)| key).collect()
+/// A run that has no end yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Unfinished {
+    /// Which run.
+    pub key: Arc<RunKey>,
+    /// When it started, or the first time of anything in it.
+    pub started: Timestamp,
+    /// Its tries that started and have no end, with the time of their start.
+    pub tries: Vec<(TryKey, Timestamp)>,
+}
+
+impl Unfinished {
+    fn of(run: &Run) -> Self {
+        let open = run.tries.iter().filter(|(_, task)| task.end.is_none());
+        Self {
+            key: run.key.clone(),
+            started: run.started.map_or(run.first_seen, |told| told.at),
+            tries: open.filter_map(|(key, task)| Some((key.clone(), task.started?.at))).collect(),
+        }
+    }
 }
 
 fn merge_task(
@@ -239,56 +257,14 @@ fn merge_task(
     if run.tries.len() >= limits::TRIES_PER_RUN && !run.tries.contains_key(&key) {
         return Err(Anomaly::OverLimit);
     }
-    let Run { tries, news, key: run_key, .. } = run;
-    let task = tries.entry(key.clone()).or_insert_with_key(|key| Try::new(run_key, key));
-    if task.closed {
-        return Err(Anomaly::Late);
+    let Run { tries, news, span_ids, key: run_key, .. } = run;
+    let entry = tries.entry(key);
+    match &entry {
+        Entry::Occupied(known) if known.get().closed => return Err(Anomaly::Late),
+        Entry::Occupied(known) if known.get().listed => {}
+        unlisted => news.push(unlisted.key().clone()),
     }
-    if !task.listed {
-        task.listed = true;
-        news.push(key);
-    }
+    let task = entry.or_insert_with_key(|key| Try::new(span_ids.of(run_key, key)));
+    task.listed = true;
     task.apply(at, truth, change, details).anomaly().map_or(Ok(()), Err)
-}
-
-/// The runs that were closed last, so that a late fact is known as late.
-#[derive(Debug, Default, Serialize, Deserialize)]
-#[serde(from = "VecDeque<Arc<RunKey>>", into = "VecDeque<Arc<RunKey>>")]
-struct Closed {
-    order: VecDeque<Arc<RunKey>>,
-    keys: HashSet<Arc<RunKey>>,
-}
-
-impl Closed {
-    fn contains(&self, key: &Arc<RunKey>) -> bool {
-        self.keys.contains(key)
-    }
-
-    fn remember(&mut self, key: Arc<RunKey>) {
-        if self.order.len() >= limits::CLOSED_RUNS
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.keys.remove(&oldest);
-        }
-        self.keys.insert(key.clone());
-        self.order.push_back(key);
-    }
-}
-
-impl Clone for Closed {
-    fn clone(&self) -> Self {
-        Self { order: self.order.clone(), keys: self.keys.clone() }
-    }
-}
-
-impl From<VecDeque<Arc<RunKey>>> for Closed {
-    fn from(order: VecDeque<Arc<RunKey>>) -> Self {
-        Self { keys: order.iter().cloned().collect(), order }
-    }
-}
-
-impl From<Closed> for VecDeque<Arc<RunKey>> {
-    fn from(closed: Closed) -> Self {
-        closed.order
-    }
 }

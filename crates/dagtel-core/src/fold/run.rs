@@ -11,6 +11,7 @@ use smol_str::SmolStr;
 use super::task::{Try, insert};
 use super::told::{Layer, Layers, Merged, Told, tell, tell_by};
 use crate::event::{Exception, RunChange, RunDetails, RunState, Truth};
+use crate::id::TaskSpanIds;
 use crate::key::{RunKey, TryKey};
 use crate::limits;
 use crate::time::Timestamp;
@@ -44,6 +45,8 @@ pub(crate) struct Run {
     edges: usize,
     #[serde(with = "tries")]
     pub(crate) tries: BTreeMap<TryKey, Try>,
+    #[serde(skip)]
+    pub(crate) span_ids: TaskSpanIds,
     /// Tries about which there is news to look at.
     pub(crate) news: Vec<TryKey>,
     /// The first and the last time of anything in it.
@@ -73,6 +76,7 @@ impl Run {
             upstreams: BTreeMap::new(),
             edges: 0,
             tries: BTreeMap::new(),
+            span_ids: TaskSpanIds::default(),
             news: Vec::new(),
             first_seen: Timestamp::MAX,
             last_seen: Timestamp::MIN,
@@ -137,9 +141,14 @@ impl Run {
     }
 
     /// The tasks that this one waited for: by its own word, else by the run's edges.
-    pub(crate) fn upstream_of<'a>(&'a self, task: &'a str, layers: &'a Layers) -> Vec<&'a SmolStr> {
+    pub(crate) fn upstream_of<'a>(&'a self, task: &str, layers: &'a Layers) -> Vec<&'a SmolStr> {
         match layers.upstream() {
-            Some(upstream) => upstream.iter().collect::<BTreeSet<_>>().into_iter().collect(),
+            Some(upstream) => {
+                let mut upstream: Vec<_> = upstream.iter().collect();
+                upstream.sort_unstable();
+                upstream.dedup();
+                upstream
+            }
             None => self.upstreams.get(task).into_iter().flatten().collect(),
         }
     }
@@ -152,10 +161,10 @@ impl Run {
 
     /// The try before this one, of the same task instance.
     pub(crate) fn previous_try(&self, key: &TryKey) -> Option<&Try> {
-        let first = TryKey { task_id: key.task_id.clone(), map_index: key.map_index, try_number: 1 };
         if key.try_number <= 1 {
             return None;
         }
+        let first = TryKey { task_id: key.task_id.clone(), map_index: key.map_index, try_number: 1 };
         self.tries.range(first..key.clone()).next_back().map(|(_, task)| task)
     }
 

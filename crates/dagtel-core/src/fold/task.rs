@@ -7,8 +7,6 @@ use serde::{Deserialize, Serialize};
 
 use super::told::{Layer, Layers, Merged, Told, tell, tell_by};
 use crate::event::{Exception, TaskChange, TaskDetails, TaskState, Truth};
-use crate::id;
-use crate::key::{RunKey, TryKey};
 use crate::time::Timestamp;
 
 /// Exceptions kept of one try.
@@ -52,9 +50,9 @@ pub(crate) struct Counted {
 }
 
 impl Try {
-    pub(crate) fn new(run: &RunKey, key: &TryKey) -> Self {
+    pub(crate) fn new(span_id: SpanId) -> Self {
         Self {
-            span_id: id::task_span_id(run, key).to_bytes(),
+            span_id: span_id.to_bytes(),
             scheduled: None,
             queued: None,
             started: None,

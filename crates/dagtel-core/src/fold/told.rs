@@ -140,13 +140,14 @@ impl Layers {
     pub(crate) fn resolve(self) -> Vec<Attribute> {
         let mut layers = self.0.into_iter();
         let mut resolved = layers.next().map(|layer| layer.attributes).unwrap_or_default();
-        dedup(&mut resolved);
+        let mut seen = Seen::default();
+        dedup(&mut resolved, &mut seen);
         for layer in layers {
             let stronger = resolved.len();
             for (place, attribute) in layer.attributes.into_iter().enumerate() {
                 // Hooks of one engine mostly repeat their attributes in one order: look there first.
                 let same_place = place < stronger && resolved[place].0 == attribute.0;
-                if !same_place && !resolved.iter().any(|(key, _)| *key == attribute.0) {
+                if !same_place && seen.first(&attribute.0, &resolved) {
                     resolved.push(attribute);
                 }
             }
@@ -155,14 +156,35 @@ impl Layers {
     }
 }
 
-fn dedup(attributes: &mut Vec<Attribute>) {
-    let mut place = 1;
-    while place < attributes.len() {
-        if attributes[..place].iter().any(|(key, _)| *key == attributes[place].0) {
-            attributes.remove(place);
-        } else {
+fn dedup(attributes: &mut Vec<Attribute>, seen: &mut Seen) {
+    let mut place = 0;
+    while let Some((key, _)) = attributes.get(place) {
+        if seen.first(key, &attributes[..place]) {
             place += 1;
+        } else {
+            attributes.remove(place);
         }
+    }
+}
+
+/// Which keys may have been seen: a bit for each, so that most keys need not be compared with all before them.
+#[derive(Default)]
+struct Seen(u64);
+
+impl Seen {
+    /// Whether this key comes for the first time, `before` being what came until now.
+    fn first(&mut self, key: &str, before: &[Attribute]) -> bool {
+        let bit = Self::bit(key);
+        let may_be_known = self.0 & bit != 0;
+        self.0 |= bit;
+        !may_be_known || !before.iter().any(|(known, _)| known == key)
+    }
+
+    /// By length and ends, mixed by the golden ratio: keys that begin alike mostly differ in these.
+    fn bit(key: &str) -> u64 {
+        let (first, last) = (key.as_bytes().first(), key.as_bytes().last());
+        let ends = u64::from(first.copied().unwrap_or(0)) << 8 | u64::from(last.copied().unwrap_or(0)) << 16;
+        1 << ((key.len() as u64 ^ ends).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 58)
     }
 }
 
@@ -187,7 +209,7 @@ mod tests {
 
     #[test]
     fn later_details_override_earlier_ones() {
-        let layer = |millis, value: &str| Layer {
+        let layer = |millis, value: &'static str| Layer {
             truth: Truth::Reported,
             at: Timestamp::from_millis(millis),
             upstream: None,

@@ -1,11 +1,13 @@
 //! From what became final to its span: names, attributes, events, links and status as the telemetry contract says.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
 use opentelemetry::trace::{SpanId, TraceId};
 use smol_str::{SmolStr, format_smolstr};
 
+use super::own::Own;
 use super::span::{Span, SpanEvent, SpanLink, Status};
 use crate::catalog::{attribute, error_type, event, link, span as names};
 use crate::event::{Exception, TaskState, Truth};
@@ -20,27 +22,24 @@ use crate::value::{Attribute, Value};
 /// recognised.
 const SHORTEST: Duration = Duration::from_micros(1);
 
-/// The spans of what became final, in its order.
-pub fn spans(changes: Vec<Change>) -> Vec<Span> {
+/// The spans of what became final, in its order, each made when it is asked for.
+pub fn spans(changes: impl IntoIterator<Item = Change>) -> impl Iterator<Item = Span> {
+    // What becomes final at one time is mostly of one run, and deriving its ids is not free.
     let mut last: Option<(Arc<RunKey>, RunIds)> = None;
-    let mut spans = Vec::with_capacity(changes.len());
-    for change in changes {
+    changes.into_iter().map(move |change| {
         let run = match &change {
             Change::Try(task) => &task.run,
             Change::Run(run) => &run.key,
         };
-        // What becomes final at one time is mostly of one run, and deriving its ids is not free.
-        let ids = match &last {
-            Some((key, ids)) if key == run => ids.clone(),
-            _ => RunIds::of(run),
+        let (_, ids) = match last.take().filter(|(known, _)| known == run) {
+            Some(known) => last.insert(known),
+            None => last.insert((run.clone(), RunIds::of(run))),
         };
-        last = Some((run.clone(), ids.clone()));
-        spans.push(match change {
-            Change::Try(task) => task_span(*task, &ids),
-            Change::Run(run) => run_span(*run, &ids),
-        });
-    }
-    spans
+        match change {
+            Change::Try(task) => task_span(*task, ids),
+            Change::Run(run) => run_span(*run, ids),
+        }
+    })
 }
 
 fn run_span(run: ClosedRun, ids: &RunIds) -> Span {
@@ -126,13 +125,23 @@ fn identity(own: &mut Own, run: &RunKey, key: &TryKey, state: TaskState) {
     own.put(attribute::TRY_NUMBER, key.try_number);
     own.put(attribute::STATE, SmolStr::new_static(state.as_str()));
     own.put(attribute::CICD_PIPELINE_TASK_NAME, key.task_id.clone());
-    let TryKey { task_id, map_index, try_number } = key;
-    let run_id = &run.run_id;
-    own.put(
-        attribute::CICD_PIPELINE_TASK_RUN_ID,
-        format_smolstr!("{run_id}/{task_id}/{map_index}/{try_number}"),
-    );
+    own.put(attribute::CICD_PIPELINE_TASK_RUN_ID, task_run_id(&run.run_id, key));
     own.put(attribute::CICD_PIPELINE_TASK_RUN_RESULT, SmolStr::new_static(state.cicd_result()));
+}
+
+/// `<run_id>/<task_id>/<map_index>/<try_number>`, without `format!` where it is often asked for.
+fn task_run_id(run_id: &str, key: &TryKey) -> SmolStr {
+    let mut id = String::with_capacity(run_id.len() + key.task_id.len() + 24);
+    for part in [run_id, "/", &key.task_id, "/"] {
+        id.push_str(part);
+    }
+    match (key.map_index, key.try_number) {
+        (UNMAPPED, 1) => id.push_str("-1/1"),
+        (map_index, try_number) => {
+            let _ = write!(id, "{map_index}/{try_number}");
+        }
+    }
+    id.into()
 }
 
 fn durations(own: &mut Own, task: &ClosedTry) {
@@ -236,7 +245,7 @@ impl Parts {
         parent: Option<SpanId>,
         attributes: Vec<Attribute>,
     ) -> Span {
-        let dropped_attributes = self.own.add(attributes);
+        let (attributes, dropped_attributes) = self.own.and(attributes);
         let dropped_events = self.events.len().saturating_sub(limits::SPAN_EVENTS);
         self.events.truncate(limits::SPAN_EVENTS);
         Span {
@@ -248,7 +257,7 @@ impl Parts {
             name: self.name,
             start: self.start,
             end: self.end.max(self.start.saturating_add(SHORTEST)),
-            attributes: self.own.0,
+            attributes,
             dropped_attributes,
             events: self.events,
             dropped_events: u32::try_from(dropped_events).unwrap_or(u32::MAX),
@@ -257,64 +266,4 @@ impl Parts {
             status: self.status,
         }
     }
-}
-
-/// The attributes of a span: first those that the mapping gives, in its order, then those that came with events.
-struct Own(Vec<Attribute>);
-
-impl Own {
-    /// The most attributes that the mapping itself gives.
-    const MOST: usize = 20;
-
-    fn with_room(events: usize) -> Self {
-        Self(Vec::with_capacity(Self::MOST + events))
-    }
-
-    fn put(&mut self, key: SmolStr, value: impl Into<Value>) {
-        self.0.push((key, value.into()));
-    }
-
-    /// Adds what came with events, as far as it is not the mapping's own. Returns how many did not fit.
-    fn add(&mut self, attributes: Vec<Attribute>) -> u32 {
-        let mut dropped = 0;
-        for attribute in attributes {
-            if is_own(&attribute.0) {
-                continue;
-            }
-            if self.0.len() >= limits::ATTRIBUTES {
-                dropped += 1;
-            } else {
-                self.0.push(attribute);
-            }
-        }
-        dropped
-    }
-}
-
-/// Whether the mapping itself gives this attribute, so that one that came with an event must not stand beside it.
-fn is_own(key: &str) -> bool {
-    let own: &[SmolStr] = match key.as_bytes() {
-        [b'c', b'i', b'c', b'd', b'.', ..] => &[
-            attribute::CICD_PIPELINE_NAME,
-            attribute::CICD_PIPELINE_RUN_ID,
-            attribute::CICD_PIPELINE_RESULT,
-            attribute::CICD_PIPELINE_TASK_NAME,
-            attribute::CICD_PIPELINE_TASK_RUN_ID,
-            attribute::CICD_PIPELINE_TASK_RUN_RESULT,
-        ],
-        [b'd', ..] => &[attribute::DAG_ID, attribute::DURATION],
-        [b'q', ..] => &[attribute::QUEUED_AT, attribute::QUEUED_DURATION],
-        [b't', ..] => &[attribute::TASK_ID, attribute::TRY_NUMBER, attribute::TASK_COUNT],
-        [b's', ..] => &[attribute::STATE, attribute::SCHEDULED_DURATION],
-        [b'a' | b'e' | b'm' | b'r' | b'u', ..] => &[
-            attribute::RUN_ID,
-            attribute::ATTEMPT,
-            attribute::MAP_INDEX,
-            attribute::ERROR_TYPE,
-            attribute::EXECUTION_MODES,
-            attribute::UPSTREAM_TASK_IDS,
-        ],
-        _ => &[],
-    };
-    own.iter().any(|own| own == key)
 }

@@ -1,6 +1,9 @@
 //! `trace.v1`: spans.
 
+use std::borrow::Borrow;
+
 use dagtel_core::signal::{Span, SpanEvent, SpanLink, Status};
+use dagtel_core::value::SmolStr;
 
 use super::attribute::{attributes, static_tags};
 use super::scope;
@@ -12,28 +15,50 @@ const STATUS_ERROR: u64 = 2;
 /// Sampled, and it is known that the parent or the linked span is not remote (`SpanFlags`, bits 0 and 8).
 const FLAGS: u32 = 0x101;
 
+/// About what a resource and a scope take.
+const RESOURCE_BYTES: usize = 512;
+
 /// Encodes spans, in their order, as `ExportTraceServiceRequest`s of at most [`FRAME_ITEMS`] spans and about
 /// [`FRAME_BYTES`].
-pub fn traces<'a>(spans: impl IntoIterator<Item = &'a Span>, identity: &Identity) -> Vec<Frame> {
+pub fn traces<S: Borrow<Span>>(spans: impl IntoIterator<Item = S>, identity: &Identity) -> Vec<Frame> {
     let mut frames = Frames { identity, done: Vec::new(), request: Writer::default(), items: 0 };
     let mut group = Writer::default();
-    let mut resource: Option<&Span> = None;
+    let mut service: Option<Service> = None;
     for span in spans {
-        let same = resource.is_some_and(|r| r.dag_id == span.dag_id && r.namespace == span.namespace);
+        let span = span.borrow();
+        let same = service.as_ref().is_some_and(|service| service.is_of(span));
         let full = frames.items >= FRAME_ITEMS || frames.request.len() + group.len() >= FRAME_BYTES;
         if !same || full {
-            frames.close_group(resource, &mut group);
+            frames.close_group(service.as_ref(), &mut group);
             if full {
                 frames.close_request();
             }
-            resource = Some(span);
+        }
+        if !same {
+            service = Some(Service::of(span));
         }
         group.message(2, |out| encode(out, span, identity));
         frames.items += 1;
     }
-    frames.close_group(resource, &mut group);
+    frames.close_group(service.as_ref(), &mut group);
     frames.close_request();
     frames.done
+}
+
+/// What the spans of one `ResourceSpans` share.
+struct Service {
+    namespace: SmolStr,
+    dag_id: SmolStr,
+}
+
+impl Service {
+    fn of(span: &Span) -> Self {
+        Self { namespace: span.namespace.clone(), dag_id: span.dag_id.clone() }
+    }
+
+    fn is_of(&self, span: &Span) -> bool {
+        self.dag_id == span.dag_id && self.namespace == span.namespace
+    }
 }
 
 struct Frames<'a> {
@@ -45,9 +70,10 @@ struct Frames<'a> {
 
 impl Frames<'_> {
     /// Writes `ResourceSpans` around the spans that share a resource.
-    fn close_group(&mut self, resource: Option<&Span>, spans: &mut Writer) {
-        let Some(span) = resource.filter(|_| spans.len() > 0) else { return };
-        let resource = self.identity.span_resource(&span.namespace, &span.dag_id);
+    fn close_group(&mut self, service: Option<&Service>, spans: &mut Writer) {
+        let Some(Service { namespace, dag_id }) = service.filter(|_| spans.len() > 0) else { return };
+        let resource = self.identity.span_resource(namespace, dag_id);
+        self.request.reserve(spans.len() + RESOURCE_BYTES);
         self.request.message(1, |out| {
             out.message(1, |out| attributes(out, 1, &resource));
             out.message(2, |out| {

@@ -3,6 +3,7 @@
 use dagtel_core::event::{RunDetails, RunState, TaskDetails, TaskState};
 use dagtel_core::key::{RunKey, TryKey};
 use dagtel_core::limits;
+use dagtel_core::signal::Span;
 use dagtel_core::value::{SmolStr, Value};
 use dagtel_otlp::{FRAME_BYTES, FRAME_ITEMS, Frame, Signal};
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
@@ -40,7 +41,7 @@ fn a_frame_holds_so_many_spans_and_says_how_many() {
 
 #[test]
 fn no_spans_are_no_frame() {
-    assert!(dagtel_otlp::traces([], &identity()).is_empty());
+    assert!(dagtel_otlp::traces(Vec::<Span>::new(), &identity()).is_empty());
 }
 
 #[test]
@@ -52,7 +53,7 @@ fn a_frame_takes_no_more_when_it_is_large() {
         let key = TryKey { try_number, ..TryKey::new("load") };
         story.whole_try(&RunKey::new("sales", "r"), &key, TaskState::UpForRetry, attributes(list()));
     }
-    let frames = dagtel_otlp::traces(&story.spans(), &identity());
+    let frames = dagtel_otlp::traces(story.spans(), &identity());
     let span = 100 * limits::STRING_BYTES;
     assert!(frames.len() > 5, "{} frames", frames.len());
     for frame in &frames[..frames.len() - 1] {
@@ -78,7 +79,7 @@ fn spans_of_one_dag_share_a_resource() {
     let mut other = RunKey::new("b", "r");
     other.namespace = "staging".into();
     story.whole_run(&other, RunState::Success, RunDetails::default());
-    let frames = dagtel_otlp::traces(&story.spans(), &identity());
+    let frames = dagtel_otlp::traces(story.spans(), &identity());
     assert_eq!(frames.len(), 1);
     let groups: Vec<_> = decode(&frames[0]).resource_spans;
     let shape: Vec<_> = groups
@@ -111,7 +112,7 @@ fn the_same_events_give_the_same_bytes() {
 #[test]
 fn frames_in_a_row_are_one_request() {
     let mut story = many_tries(1000);
-    let frames = dagtel_otlp::traces(&story.spans(), &identity());
+    let frames = dagtel_otlp::traces(story.spans(), &identity());
     assert!(frames.len() > 1);
     let whole = ExportTraceServiceRequest::decode(&*concatenated(&frames)).unwrap();
     assert_eq!(spans_of(whole), decode_all(&frames));
@@ -126,7 +127,7 @@ fn what_is_decoded_encodes_to_the_same_bytes() {
     // prost writes fields in their order and leaves out defaults, as this encoder does, except for members of a oneof.
     let mut story = many_tries(3);
     story.whole_run(&RunKey::new("sales", "r"), RunState::Failed, RunDetails::default());
-    for frame in dagtel_otlp::traces(&story.spans(), &identity()) {
+    for frame in dagtel_otlp::traces(story.spans(), &identity()) {
         assert_eq!(decode(&frame).encode_to_vec(), frame.body);
     }
     for frame in dagtel_otlp::metrics(story.fold.metrics(), at(60_000), &identity()) {

@@ -38,9 +38,9 @@ fn tell(name: &str) -> (Story, RunKey, TryKey) {
     let mut exception = Exception::new(name, name);
     exception.stacktrace = name.into();
     let attributes: Vec<(SmolStr, Value)> = vec![
-        ("text".into(), name.into()),
+        ("text".into(), name.to_owned().into()),
         ("list".into(), Value::List(vec![name.into(), name.into()])),
-        (name.into(), name.into()),
+        (name.into(), name.to_owned().into()),
     ];
     let mut story = Story::new();
     let run = RunDetails {
@@ -116,7 +116,7 @@ fn any_name_of_the_deployment_gives_valid_requests() {
     for name in names() {
         let mut identity = dagtel_otlp::Identity::new(name.clone(), name.clone());
         identity.tags =
-            vec![("tag".into(), name.as_str().into()), (name.as_str().into(), name.as_str().into())];
+            vec![("tag".into(), name.clone().into()), (name.as_str().into(), name.clone().into())];
         identity.resource = identity.tags.clone();
         identity.prefix = name.as_str().into();
         identity.dag_as_service = false;
@@ -201,7 +201,7 @@ fn a_span_full_of_the_longest_texts_fits_a_request() {
         let details = TaskDetails { exception: Some(Box::new(exception.clone())), ..TaskDetails::default() };
         story.task(&run, &task, n, TaskChange::Updated, details);
     }
-    let frames = dagtel_otlp::traces(&story.spans(), &identity());
+    let frames = dagtel_otlp::traces(story.spans(), &identity());
     assert_eq!(frames.len(), 1);
     assert!(frames[0].body.len() < 4 * 1024 * 1024, "{} bytes", frames[0].body.len());
 }
@@ -214,6 +214,6 @@ fn a_span_full_of_the_longest_lists_fits_a_request() {
     let mut story = Story::new();
     let details = TaskDetails { attributes, ..TaskDetails::default() };
     story.whole_try(&RunKey::new("sales", "r"), &TryKey::new("t"), TaskState::Success, details);
-    let frames = dagtel_otlp::traces(&story.spans(), &identity());
+    let frames = dagtel_otlp::traces(story.spans(), &identity());
     assert!(frames[0].body.len() < 4 * 1024 * 1024, "{} bytes", frames[0].body.len());
 }

@@ -203,7 +203,7 @@ fn static_tags_are_on_every_span_and_never_beside_the_same_key() {
     let mut identity = identity();
     identity.tags =
         vec![("team".into(), "bi".into()), ("dag_id".into(), "other".into()), ("env".into(), "prod".into())];
-    let spans = decode_all(&dagtel_otlp::traces(&story.spans(), &identity));
+    let spans = decode_all(&dagtel_otlp::traces(story.spans(), &identity));
     assert_eq!(spans.len(), 2);
     for span in &spans {
         assert_eq!(text(&span.attributes, "env"), Some("prod"));

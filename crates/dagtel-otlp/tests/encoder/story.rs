@@ -98,7 +98,7 @@ impl Story {
     }
 
     pub(crate) fn spans(&mut self) -> Vec<Span> {
-        spans(self.fold.finish())
+        spans(self.fold.finish()).collect()
     }
 
     /// What is left when all spans went over the wire and back.

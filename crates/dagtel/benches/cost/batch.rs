@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use dagtel::core::catalog::attribute;
 use dagtel::core::event::{
     Event, Fact, RunChange, RunDetails, RunState, TaskChange, TaskDetails, TaskState, Truth,
 };
-use dagtel::core::fold::{Fold, Timing};
+use dagtel::core::fold::{Change, Fold, Timing};
 use dagtel::core::guard;
 use dagtel::core::key::{RunKey, TryKey};
 use dagtel::core::signal::{self, Span};
@@ -99,14 +100,16 @@ impl Ours {
 
     /// From events to requests.
     pub(crate) fn encode(&mut self, events: Events) -> Vec<Frame> {
-        let spans = self.spans(events);
-        // A fold that takes its events for late ones, or known ones, would be very fast.
-        assert_eq!(spans.len(), TASKS + self.shape.runs(), "spans of a batch");
-        dagtel_otlp::traces(&spans, &self.identity)
+        let changes = self.changes(events);
+        dagtel_otlp::traces(signal::spans(changes), &self.identity)
     }
 
     /// From events to spans.
     pub(crate) fn spans(&mut self, events: Events) -> Vec<Span> {
+        signal::spans(self.changes(events)).collect()
+    }
+
+    fn changes(&mut self, events: Events) -> Vec<Change> {
         for event in events.first {
             self.fold.apply(guard::admit(event).0);
         }
@@ -115,7 +118,9 @@ impl Ours {
             self.fold.apply(guard::admit(event).0);
             changes.extend(self.fold.due(Timestamp::MAX));
         }
-        signal::spans(changes)
+        // A fold that takes its events for late ones, or known ones, would be very fast.
+        assert_eq!(changes.len(), TASKS + self.shape.runs(), "spans of a batch");
+        changes
     }
 }
 
@@ -250,13 +255,22 @@ fn event(event: &signal::SpanEvent) -> opentelemetry::trace::Event {
     opentelemetry::trace::Event::new(event.name, time(2), Vec::new(), 0)
 }
 
+/// Whoever writes such spans by the SDK has literals where dagtel and the sample have them.
+fn literal(text: &str) -> Option<&'static str> {
+    let own = attribute::ALL.iter().map(|key| key.as_str());
+    own.chain(sample::literals()).chain([TaskState::Success.as_str()]).find(|literal| *literal == text)
+}
+
 fn key_value((key, value): &dagtel::core::value::Attribute) -> opentelemetry::KeyValue {
     use dagtel::core::value::Value;
     let value: opentelemetry::Value = match value {
         Value::Bool(value) => (*value).into(),
         Value::Int(value) => (*value).into(),
         Value::Float(value) => (*value).into(),
-        other => other.as_str().unwrap_or_default().to_owned().into(),
+        other => {
+            let text = other.as_str().unwrap_or_default();
+            literal(text).map_or_else(|| text.to_owned().into(), Into::into)
+        }
     };
-    opentelemetry::KeyValue::new(key.to_string(), value)
+    opentelemetry::KeyValue::new(literal(key).expect("a key of dagtel's or of the sample"), value)
 }

@@ -75,6 +75,9 @@ pub(crate) fn table(table: &mut Table) {
     table.compare("engine_thread: paced", target, || paced(&memory), || paced(&theirs), lost);
     table.compare("engine_thread: burst", target, || burst(&memory), || burst(&theirs), lost);
     drop(memory);
+    if !table.wants("engine_thread: sent") {
+        return;
+    }
     let sent = Installed::start();
     let lost = || note(&sent, &theirs);
     table.compare("engine_thread: sent", target, || paced(&sent), || paced(&theirs), lost);

@@ -22,7 +22,7 @@ fn theirs(tracer: &BoxedTracer) {
 }
 
 fn ours_described(run: &RunHandle, n: usize) {
-    black_box(run).start(sample::task(n)).success();
+    black_box(run).start_with(|| sample::task(n)).success();
 }
 
 fn theirs_described(tracer: &BoxedTracer, n: usize) {

@@ -98,7 +98,8 @@ impl Table {
         self.rows.push(Row { what, unit: "/s", dagtel, peer: Vec::new(), target, note });
     }
 
-    fn wants(&self, what: &str) -> bool {
+    /// Whether the row is wanted.
+    pub(crate) fn wants(&self, what: &str) -> bool {
         self.rounds > 0 && self.filter.as_ref().is_none_or(|filter| what.contains(filter.as_str()))
     }
 

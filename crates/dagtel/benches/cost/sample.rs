@@ -29,6 +29,12 @@ const OWNED: [(&str, &str); 4] = [
 ];
 const NUMBERS: [&str; 3] = ["priority_weight", "queue_depth", "rows_expected"];
 
+/// The texts above that are literals.
+pub(crate) fn literals() -> impl Iterator<Item = &'static str> {
+    let pairs = STATIC.into_iter().flat_map(|(key, value)| [key, value]);
+    pairs.chain(OWNED.into_iter().map(|(key, _)| key)).chain(NUMBERS)
+}
+
 static NAMES: LazyLock<Vec<String>> =
     LazyLock::new(|| (0..TASKS).map(|n| format!("transform.stg_{n:03}")).collect());
 
@@ -39,27 +45,17 @@ pub(crate) fn task_id(n: usize) -> String {
 
 /// The `n`th task as an engine describes it to dagtel.
 pub(crate) fn task(n: usize) -> TaskInstance {
-    let mut task = TaskInstance::new(task_id(n)).map_index(i32::try_from(n).unwrap_or(i32::MAX));
-    for (key, value) in STATIC {
-        task = task.attribute(key, value);
-    }
-    for (key, value) in OWNED {
-        task = task.attribute(key, value.to_owned());
-    }
-    for (key, step) in NUMBERS.into_iter().zip(1i64..) {
-        task = task.attribute(key, n as i64 * step);
-    }
-    task
+    let index = i32::try_from(n).unwrap_or(i32::MAX);
+    TaskInstance::new(task_id(n)).map_index(index).attributes(attributes(n))
 }
 
-/// The same attributes in dagtel's events.
+/// The attributes as dagtel takes them.
 pub(crate) fn attributes(n: usize) -> Vec<Attribute> {
     let mut attributes = Vec::with_capacity(12);
-    attributes.extend(STATIC.map(|(key, value)| (SmolStr::from(key), Value::from(value))));
-    attributes.extend(OWNED.map(|(key, value)| (SmolStr::from(key), Value::from(value.to_owned()))));
-    attributes.extend(
-        NUMBERS.into_iter().zip(1i64..).map(|(key, step)| (SmolStr::from(key), Value::from(n as i64 * step))),
-    );
+    attributes.extend(STATIC.map(|(key, value)| (SmolStr::new_static(key), Value::from(value))));
+    attributes.extend(OWNED.map(|(key, value)| (SmolStr::new_static(key), Value::from(value.to_owned()))));
+    let numbers = NUMBERS.into_iter().zip(1i64..);
+    attributes.extend(numbers.map(|(key, step)| (SmolStr::new_static(key), Value::from(n as i64 * step))));
     attributes
 }
 

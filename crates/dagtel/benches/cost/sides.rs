@@ -1,6 +1,8 @@
 //! The sides of `engine_thread`: what is called on the engine's thread, and what works in the background.
 
 use std::cell::Cell;
+use std::fs;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
@@ -128,6 +130,16 @@ pub(crate) struct Installed {
     // In this order: the guard's last requests want a receiver.
     _guard: Guard,
     _receiver: ReceiverThread,
+    _spool: Spool,
+}
+
+/// A spool directory of the bench's own: in the one that all engines of a host share, others' events would be measured.
+struct Spool(PathBuf);
+
+impl Drop for Spool {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
 }
 
 impl Installed {
@@ -139,13 +151,15 @@ impl Installed {
         let receiver = ReceiverThread::start(ReceiverOptions::any_port(), |_: Received| Answer::Accept)
             .expect("a free port on loopback");
         let address = receiver.grpc_addr().expect("gRPC is on by default");
+        let spool = Spool(std::env::temp_dir().join(format!("dagtel-bench-{}", std::process::id())));
         let epoch = SystemTime::now();
         let (dagtel, guard) = Dagtel::builder("bench")
             .endpoint(format!("http://{address}"))
+            .spool(&spool.0)
             .clock(move || epoch + epoch.elapsed().unwrap_or_default() * Self::HASTE)
             .install()
             .expect("a valid endpoint");
-        Self { dagtel, books: Books::default(), _guard: guard, _receiver: receiver }
+        Self { dagtel, books: Books::default(), _guard: guard, _receiver: receiver, _spool: spool }
     }
 }
 

@@ -9,7 +9,7 @@ use dagtel_core::event::{Exception, RunChange, RunDetails, RunState, TaskChange,
 use dagtel_core::id::{RunIds, traceparent};
 use dagtel_core::key::RunKey;
 use dagtel_core::time::Timestamp;
-use dagtel_core::value::{SmolStr, Value};
+use dagtel_core::value::{Text, Value};
 
 use super::TaskHandle;
 use crate::context::{RunContext, TaskContext, otel_context};
@@ -45,8 +45,20 @@ impl RunHandle {
 
     /// Reports that a try of a task instance started.
     pub fn start(&self, task: impl Into<TaskInstance>) -> TaskHandle {
+        self.start_with(|| task.into())
+    }
+
+    /// The same for a description that costs something: it is not made when telemetry is off.
+    ///
+    /// ```
+    /// # use dagtel::{Dagtel, DagRun, TaskInstance};
+    /// # let run = Dagtel::off().start(DagRun::new("sales", "1"));
+    /// let table = "orders";
+    /// run.start_with(|| TaskInstance::new(format!("load_{table}")).operator("bash")).success();
+    /// ```
+    pub fn start_with(&self, describe: impl FnOnce() -> TaskInstance) -> TaskHandle {
         let Some(shared) = &self.0 else { return TaskHandle::off() };
-        let mut task = task.into();
+        let mut task = describe();
         let inner = &shared.inner;
         inner.settle_task(&mut task);
         // Only listeners want the description again; without one it moves on.
@@ -119,9 +131,9 @@ impl RunHandle {
     }
 
     /// Adds an attribute to the root span.
-    pub fn set_attribute(&self, key: impl Into<SmolStr>, value: impl Into<Value>) {
+    pub fn set_attribute(&self, key: impl Into<Text>, value: impl Into<Value>) {
         if let Some(Shared { inner, key: run, .. }) = self.0.as_deref() {
-            let attributes = vec![(key.into(), value.into())];
+            let attributes = vec![(key.into().into(), value.into())];
             let details = RunDetails { attributes, ..RunDetails::default() };
             inner.run_event(run, inner.now(), RunChange::Updated, details);
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use dagtel_core::event::{Exception, TaskChange, TaskDetails, TaskState};
 use dagtel_core::id::{RunIds, task_span_id, traceparent};
 use dagtel_core::key::RunKey;
-use dagtel_core::value::{SmolStr, Value};
+use dagtel_core::value::{Text, Value};
 
 use super::run::dropped;
 use crate::context::otel_context;
@@ -38,9 +38,9 @@ impl TaskHandle {
     }
 
     /// Adds an attribute to the span.
-    pub fn set_attribute(&self, key: impl Into<SmolStr>, value: impl Into<Value>) {
+    pub fn set_attribute(&self, key: impl Into<Text>, value: impl Into<Value>) {
         if let Some(running) = &self.0 {
-            let attributes = vec![(key.into(), value.into())];
+            let attributes = vec![(key.into().into(), value.into())];
             running.report(TaskChange::Updated, TaskDetails { attributes, ..TaskDetails::default() });
         }
     }

@@ -8,6 +8,30 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use dagtel::core::signal::Span;
 use dagtel::core::value::Value;
+use dagtel::{Builder, DagRun, Dagtel, TaskInstance};
+pub(crate) use tempfile::TempDir;
+
+/// Longer than any of these tests takes, so that only a hang is cut short.
+pub(crate) const LONG: Duration = Duration::from_secs(15);
+
+/// A directory of a test's own, for [`dagtel::Builder::spool`]. It must outlive the guard.
+pub(crate) fn spool() -> TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+/// A process of an engine that uses this spool directory.
+pub(crate) fn builder(endpoint: impl Into<String>, spool: &TempDir) -> Builder {
+    Dagtel::builder("engine").endpoint(endpoint).spool(spool.path()).shutdown_deadline(LONG)
+}
+
+/// A run of the DAG `shop` with so many tasks, hence with one span more.
+pub(crate) fn a_run(dagtel: &Dagtel, run_id: &str, tasks: i32) {
+    let run = dagtel.start(DagRun::new("shop", run_id.to_owned()));
+    for index in 0..tasks {
+        run.start(TaskInstance::new("part").map_index(index)).success();
+    }
+    run.success();
+}
 
 /// A clock that moves only when it is told to.
 #[derive(Clone, Debug)]

@@ -1,69 +1,88 @@
 //! Sending, and saying what became of it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use dagtel_otlp::{Frame, Signal};
-use dagtel_ship::{Endpoint, Exporter, Verdict};
+use dagtel_drain::{Layout, OutboxWriter};
+use dagtel_otlp::Signal;
+use dagtel_ship::{Destination, Endpoint, Seen, lines};
 
 use super::Told;
 use crate::terminal;
 
-/// Attempts for each request, and the wait between them.
-const ATTEMPTS: u32 = 4;
-const WAIT: Duration = Duration::from_millis(250);
+/// How long the receiver may take for everything.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// How often it is asked how things stand.
+const LOOK: Duration = Duration::from_millis(10);
+/// How long it may be away altogether.
+const ABSENCE: Duration = Duration::from_secs(3);
 
-/// Sends everything. Returns whether all of it was taken.
+/// Sends everything, through an outbox as agents and engines do. Returns whether all of it was taken.
 pub(super) fn deliver(told: &Told, endpoint: &Endpoint) -> anyhow::Result<bool> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
-    let sent = runtime.block_on(async {
-        let mut exporter = Exporter::new(endpoint.clone(), endpoint.usual_protocol());
-        for frame in &told.frames {
-            send(&mut exporter, frame).await?;
-        }
-        Ok::<(), String>(())
-    });
-    let items = |signal| told.frames.iter().filter(|f| f.signal == signal).map(|f| f.items).sum::<usize>();
-    match sent {
-        Ok(()) => {
-            let theme = terminal::theme();
-            for (run, ids) in &told.runs {
-                let (dag_id, run_id) = (theme.clean(&run.dag_id), theme.clean(&run.run_id));
-                terminal::say(&format!("trace {}  {dag_id} / {run_id}\n", ids.trace_id));
-            }
-            terminal::say(&format!(
-                "delivered {} spans and {} metric points to {endpoint}\n",
-                items(Signal::Traces),
-                items(Signal::Metrics)
-            ));
-        }
-        Err(reason) => {
-            terminal::complain(&format!(
-                "the collector at {endpoint} did not take the replay: {reason}. Start one there, or name another with \
-                 --endpoint; the recording can be replayed as often as needed"
-            ));
-            return Ok(false);
-        }
+    let dir = tempfile::Builder::new().prefix("dagtel-replay-").tempdir()?;
+    let layout = Layout::new(dir.path());
+    let outbox = OutboxWriter::open(&layout)?;
+    for frame in &told.frames {
+        outbox.append(frame.clone())?;
     }
-    for (anomaly, times) in &told.anomalies {
-        terminal::note(&format!("note: {times} x {anomaly}"));
+    outbox.flush()?;
+    let seen = send(&layout, endpoint)?;
+    if let Some(reason) = trouble(&seen) {
+        terminal::complain(&format!(
+            "the collector at {endpoint} did not take the replay: {reason}. Start one there, or name another with \
+             --endpoint; the recording can be replayed as often as needed"
+        ));
+        return Ok(false);
     }
+    report(told, endpoint);
     Ok(true)
 }
 
-async fn send(exporter: &mut Exporter, frame: &Frame) -> Result<(), String> {
-    let mut last = String::new();
-    for attempt in 0..ATTEMPTS {
-        if attempt > 0 {
-            tokio::time::sleep(WAIT).await;
-        }
-        match exporter.send_frame(frame.clone()).await {
-            Verdict::Accepted => return Ok(()),
-            Verdict::Partial { rejected, reason } => {
-                return Err(format!("{rejected} items rejected: {reason}"));
+fn send(layout: &Layout, endpoint: &Endpoint) -> anyhow::Result<Seen> {
+    let destination =
+        Destination::new(endpoint.clone(), endpoint.usual_protocol(), layout.shipped("default"));
+    let mut lines = lines(&layout.outbox(), &layout.dead_letters(), vec![destination])?;
+    let line = lines.swap_remove(0);
+    let status = line.status();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
+    // A receiver that is busy is waited for, one that is away for a shorter time.
+    let stop = async {
+        let began = Instant::now();
+        loop {
+            tokio::time::sleep(LOOK).await;
+            let (seen, waited) = (status.seen(), began.elapsed());
+            let away = seen.failing.is_some() && seen.delivered.is_empty() && waited >= ABSENCE;
+            if seen.caught_up || away || waited >= PATIENCE {
+                return Duration::ZERO;
             }
-            Verdict::Retry { reason, .. } => last = reason,
-            Verdict::TooLarge { reason } | Verdict::Refused { reason } => return Err(reason),
         }
+    };
+    runtime.block_on(line.run(stop));
+    Ok(status.seen())
+}
+
+/// Why not everything was taken, if so.
+fn trouble(seen: &Seen) -> Option<String> {
+    let dropped: u64 = seen.dropped.values().sum();
+    if seen.caught_up && dropped == 0 {
+        return None;
     }
-    Err(last)
+    let reason = seen.last_error.clone().unwrap_or_else(|| "it did not answer in time".into());
+    Some(if dropped > 0 { format!("{dropped} items rejected: {reason}") } else { reason })
+}
+
+fn report(told: &Told, endpoint: &Endpoint) {
+    let items = |signal| told.frames.iter().filter(|f| f.signal == signal).map(|f| f.items).sum::<usize>();
+    let theme = terminal::theme();
+    for (run, ids) in &told.runs {
+        let (dag_id, run_id) = (theme.clean(&run.dag_id), theme.clean(&run.run_id));
+        terminal::say(&format!("trace {}  {dag_id} / {run_id}\n", ids.trace_id));
+    }
+    terminal::say(&format!(
+        "delivered {} spans and {} metric points to {endpoint}\n",
+        items(Signal::Traces),
+        items(Signal::Metrics)
+    ));
+    for (anomaly, times) in &told.anomalies {
+        terminal::note(&format!("note: {times} x {anomaly}"));
+    }
 }

@@ -1,0 +1,210 @@
+//! `dagtel agent`: drains and ships one or more spool directories, for as long as it runs.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant, SystemTime};
+
+use clap::Args;
+use dagtel_drain::{Drainer, DrainerOptions, Layout, Step};
+use dagtel_otlp::Identity;
+use dagtel_ship::{Destination, Endpoint, Protocol, Shipper, lines};
+
+use crate::{Outcome, terminal};
+
+/// How often a directory is looked at.
+const TICK: Duration = Duration::from_millis(100);
+/// How often a directory that another process drains is asked for.
+const STANDBY: Duration = Duration::from_secs(1);
+
+/// What to drain, and where to send.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// A spool directory; may be given more than once
+    #[arg(long, value_name = "DIR", env = dagtel_drain::DIR_VARIABLE)]
+    spool: Vec<PathBuf>,
+    /// An OTLP receiver; may be given more than once, each gets everything
+    #[arg(long, value_name = "URL", env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_delimiter = ',')]
+    endpoint: Vec<Endpoint>,
+    /// grpc or http/protobuf; by default what is usual on the port
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_PROTOCOL")]
+    protocol: Option<Protocol>,
+    /// `service.name` of the metrics
+    #[arg(long, default_value = "dagtel")]
+    service_name: String,
+    /// How often metrics are exported, in seconds
+    #[arg(long, default_value_t = 10.0)]
+    metric_interval: f64,
+    /// How long a run whose engine died waits to be taken up again, in seconds
+    #[arg(long, default_value_t = 60.0)]
+    adoption: f64,
+    /// How long the end may take, in seconds; what is not sent by then stays on disk
+    #[arg(long, default_value_t = 4.0)]
+    shutdown_deadline: f64,
+}
+
+/// Runs the command until it is told to stop.
+///
+/// # Errors
+/// When no directory can be found or used.
+pub(crate) fn run(options: &Options) -> anyhow::Result<Outcome> {
+    let layouts = layouts(options)?;
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in signal_hook::consts::TERM_SIGNALS {
+        signal_hook::flag::register(*signal, stop.clone())?;
+    }
+    let (failed, failures) = mpsc::channel();
+    std::thread::scope(|scope| {
+        for layout in layouts {
+            let (stop, failed) = (&stop, failed.clone());
+            scope.spawn(move || {
+                let agent = Agent { options, layout };
+                if let Err(error) = agent.run(stop) {
+                    terminal::complain(&error.to_string());
+                    stop.store(true, Ordering::Relaxed);
+                    // The receiver outlives this thread.
+                    let _ = failed.send(());
+                }
+            });
+        }
+    });
+    Ok(if failures.try_recv().is_ok() { Outcome::Failed } else { Outcome::Ok })
+}
+
+fn layouts(options: &Options) -> anyhow::Result<Vec<Layout>> {
+    if !options.spool.is_empty() {
+        return Ok(options.spool.iter().map(Layout::new).collect());
+    }
+    let found = Layout::from_environment();
+    let found = found.ok_or_else(|| anyhow::anyhow!("no spool directory is known: name one with --spool"))?;
+    Ok(vec![found])
+}
+
+struct Agent<'a> {
+    options: &'a Options,
+    layout: Layout,
+}
+
+impl Agent<'_> {
+    fn run(&self, stop: &AtomicBool) -> anyhow::Result<()> {
+        let Some(mut drainer) = self.become_drainer(stop)? else { return Ok(()) };
+        let dir = self.layout.dir().display();
+        let destinations = self.destinations();
+        let targets: Vec<_> =
+            destinations.iter().map(|to| format!("{} ({})", to.endpoint, to.protocol)).collect();
+        terminal::note(&format!("draining {dir} to {}", targets.join(", ")));
+        let lines = lines(&self.layout.outbox(), &self.layout.dead_letters(), destinations)?;
+        let shipper = Shipper::start(lines)?;
+        let mut health = Health::default();
+        while !stop.load(Ordering::Relaxed) {
+            let began = Instant::now();
+            match drainer.step(SystemTime::now()) {
+                Ok(step) => {
+                    health.tell(&step, &shipper);
+                    if step.frames > 0 {
+                        shipper.wake();
+                    }
+                    if step.more {
+                        continue;
+                    }
+                }
+                Err(error) => health.cannot_drain(&error),
+            }
+            // A step that took long because much is open is followed by a longer rest.
+            std::thread::sleep(TICK.max(began.elapsed() * 4));
+        }
+        drainer.step(SystemTime::now())?;
+        shipper.stop(Duration::from_secs_f64(self.options.shutdown_deadline.max(0.0)));
+        terminal::note(&format!("stopped draining {dir}; what is not sent stays there"));
+        Ok(())
+    }
+
+    /// Waits, as a standby, while another process drains the directory.
+    fn become_drainer(&self, stop: &AtomicBool) -> anyhow::Result<Option<Drainer>> {
+        let mut said = false;
+        while !stop.load(Ordering::Relaxed) {
+            let options = self.drainer_options();
+            if let Some(drainer) = Drainer::open(self.layout.clone(), options, SystemTime::now())? {
+                return Ok(Some(drainer));
+            }
+            if !std::mem::replace(&mut said, true) {
+                let dir = self.layout.dir().display();
+                terminal::note(&format!("another process drains {dir}; standing by"));
+            }
+            let mut waited = Duration::ZERO;
+            while waited < STANDBY && !stop.load(Ordering::Relaxed) {
+                std::thread::sleep(TICK);
+                waited += TICK;
+            }
+        }
+        Ok(None)
+    }
+
+    fn drainer_options(&self) -> DrainerOptions {
+        let instance = format!("{:x}-{:x}", std::process::id(), nanos());
+        let mut options = DrainerOptions::new(Identity::new(self.options.service_name.clone(), instance));
+        options.metric_interval = Duration::from_secs_f64(self.options.metric_interval.max(0.1));
+        options.adoption = Duration::from_secs_f64(self.options.adoption.max(0.0));
+        options
+    }
+
+    fn destinations(&self) -> Vec<Destination> {
+        let mut endpoints = self.options.endpoint.clone();
+        if endpoints.is_empty() {
+            endpoints.extend("http://127.0.0.1:4317".parse());
+        }
+        let named = endpoints.into_iter().map(|endpoint| {
+            let protocol = self.options.protocol.unwrap_or_else(|| endpoint.usual_protocol());
+            let progress = self.layout.shipped(&name_of(&endpoint));
+            Destination::new(endpoint, protocol, progress)
+        });
+        named.collect()
+    }
+}
+
+/// A file name for a destination: letters, digits and dots of its address, everything else a dash.
+fn name_of(endpoint: &Endpoint) -> String {
+    let address = endpoint.to_string();
+    let kept = address.chars().map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' });
+    kept.collect()
+}
+
+fn nanos() -> u128 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_nanos()
+}
+
+/// Says on standard error what changed for the better or the worse, and nothing twice.
+#[derive(Default)]
+struct Health {
+    failing: Vec<Option<String>>,
+    cannot_drain: bool,
+}
+
+impl Health {
+    fn tell(&mut self, step: &Step, shipper: &Shipper) {
+        if std::mem::take(&mut self.cannot_drain) {
+            terminal::note("the spool directory can be drained again");
+        }
+        if let Some(bad) = &step.inbox.first_bad {
+            terminal::note(&format!("{bad} ({} bad lines in this step)", step.inbox.bad_lines));
+        }
+        let now: Vec<_> = shipper.destinations().map(|(to, status)| (to, status.seen().failing)).collect();
+        self.failing.resize(now.len(), None);
+        for (before, (endpoint, failing)) in self.failing.iter_mut().zip(now) {
+            match (&before, &failing) {
+                (None, Some(reason)) => {
+                    terminal::note(&format!("{endpoint} does not take telemetry: {reason}; trying on"))
+                }
+                (Some(_), None) => terminal::note(&format!("{endpoint} takes telemetry again")),
+                _ => {}
+            }
+            *before = failing;
+        }
+    }
+
+    fn cannot_drain(&mut self, error: &std::io::Error) {
+        if !std::mem::replace(&mut self.cannot_drain, true) {
+            terminal::complain(&format!("the spool directory cannot be drained: {error}; trying on"));
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! `dagtel spool`: looks at a spool directory, and replays what no receiver took.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use dagtel_drain::{Layout, OutboxWriter};
+use dagtel_otlp::{Frame, record};
+use dagtel_spool::{Options as SpoolOptions, Position, Spool};
+
+use crate::{Outcome, terminal};
+
+/// What to do with which directory.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Read everything and say what is damaged; changes nothing, and may be used while the directory is in use
+    Check(Target),
+    /// List what is there; changes nothing, and may be used while the directory is in use
+    Inspect(Target),
+    /// Put the requests that no receiver took back into the outbox, to be sent again
+    Replay(Target),
+}
+
+#[derive(Debug, Args)]
+struct Target {
+    /// The spool directory
+    #[arg(value_name = "DIR", env = dagtel_drain::DIR_VARIABLE)]
+    dir: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When the directory cannot be read.
+pub(crate) fn run(options: &Options) -> anyhow::Result<Outcome> {
+    match &options.action {
+        Action::Check(target) => check(target),
+        Action::Inspect(target) => inspect(target),
+        Action::Replay(target) => replay(target),
+    }
+}
+
+impl Target {
+    fn layout(&self) -> anyhow::Result<Layout> {
+        let named = self.dir.clone().map(Layout::new).or_else(Layout::from_environment);
+        let layout = named.ok_or_else(|| anyhow::anyhow!("no spool directory is known: name one"))?;
+        let dir = layout.dir();
+        anyhow::ensure!(dir.is_dir(), "the spool directory {} is not there", dir.display());
+        Ok(layout)
+    }
+}
+
+fn check(target: &Target) -> anyhow::Result<Outcome> {
+    let layout = target.layout()?;
+    let mut bad = 0;
+    for (name, dir) in spools(&layout) {
+        let report = dagtel_spool::check(&dir)?;
+        let records: u64 = report.records.values().sum();
+        let items: u64 = report.items.values().sum();
+        bad += report.damaged.len() as u64 + report.bad_headers;
+        if target.json {
+            let line = serde_json::json!({
+                "spool": name, "records": records, "items": items, "damaged": report.damaged.len(),
+                "torn": report.torn, "bad_headers": report.bad_headers,
+                "quarantine_files": report.quarantine_files, "quarantine_bytes": report.quarantine_bytes,
+            });
+            terminal::say(&format!("{line}\n"));
+            continue;
+        }
+        terminal::say(&format!(
+            "{name:<8} {records:>9} records, {items} items; {} damaged places, {} torn ends, {} unreadable files, \
+             {} files in quarantine\n",
+            report.damaged.len(),
+            report.torn,
+            report.bad_headers,
+            report.quarantine_files
+        ));
+        for damage in &report.damaged {
+            terminal::say(&format!("         {} at byte {}: {}\n", damage.path, damage.offset, damage.what));
+        }
+    }
+    Ok(if bad == 0 { Outcome::Ok } else { Outcome::Failed })
+}
+
+fn inspect(target: &Target) -> anyhow::Result<Outcome> {
+    let layout = target.layout()?;
+    for (name, dir) in spools(&layout) {
+        for stream in dagtel_spool::inspect(&dir)? {
+            if target.json {
+                let line = serde_json::json!({
+                    "spool": name, "stream": stream.id.to_string(), "alive": stream.alive,
+                    "files": stream.files, "bytes": stream.bytes, "first_seq": stream.first_seq,
+                });
+                terminal::say(&format!("{line}\n"));
+                continue;
+            }
+            let life = if stream.alive { "writing" } else { "ended" };
+            let (id, files, bytes) = (stream.id, stream.files, stream.bytes);
+            terminal::say(&format!("{name:<8} {id}  {life:<7}  {files:>4} files  {bytes:>10} bytes\n"));
+        }
+    }
+    Ok(Outcome::Ok)
+}
+
+/// The spools of a directory that are there.
+fn spools(layout: &Layout) -> Vec<(&'static str, PathBuf)> {
+    let all = [("journal", layout.journal()), ("outbox", layout.outbox()), ("dead", layout.dead_letters())];
+    all.into_iter().filter(|(_, dir)| dir.is_dir()).collect()
+}
+
+/// Bytes read at a time.
+const READ_BYTES: usize = 4 * 1024 * 1024;
+
+fn replay(target: &Target) -> anyhow::Result<Outcome> {
+    let layout = target.layout()?;
+    if !layout.dead_letters().is_dir() {
+        terminal::say("no request was ever refused: there is nothing to replay\n");
+        return Ok(Outcome::Ok);
+    }
+    let dead = Spool::open(layout.dead_letters(), SpoolOptions::default())?;
+    let outbox = OutboxWriter::open(&layout)?;
+    let mut reader = dead.reader();
+    let (mut requests, mut items) = (0, 0);
+    for stream in reader.streams()? {
+        let mut position = Position::default();
+        loop {
+            let batch = reader.read(stream.id, position, READ_BYTES)?;
+            for found in &batch.records {
+                if let (Some(signal), Some((_, body))) =
+                    (record::signal_of(found.kind), record::parse(&found.payload))
+                {
+                    outbox.append(Frame::new(signal, body.to_vec(), found.items as usize))?;
+                    requests += 1;
+                    items += u64::from(found.items);
+                }
+            }
+            // Only what is in the outbox again is given up here.
+            outbox.flush()?;
+            position = batch.next;
+            reader.release(stream.id, position)?;
+            if batch.end {
+                break;
+            }
+        }
+    }
+    terminal::say(&format!("{requests} requests with {items} items are back in the outbox\n"));
+    Ok(Outcome::Ok)
+}

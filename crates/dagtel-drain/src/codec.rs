@@ -1,0 +1,66 @@
+//! Events as records of the journal: postcard (<https://postcard.jamesmunns.com/wire-format>), one kind of record for
+//! each version of the event.
+
+use dagtel_core::event::Event;
+use dagtel_core::guard::Admitted;
+
+/// The kind of a record that holds an event of the first version.
+const EVENT_V1: u8 = 1;
+
+/// An event as a record: its kind, and its bytes appended to `buffer`.
+pub(crate) fn encode(event: &Admitted, buffer: Vec<u8>) -> Option<(u8, Vec<u8>)> {
+    let bytes = postcard::to_extend(event.event(), buffer).ok()?;
+    Some((EVENT_V1, bytes))
+}
+
+/// The event in a record. `None` when it is of a kind that this version does not know, or damaged.
+pub(crate) fn decode(kind: u8, payload: &[u8]) -> Option<Event> {
+    (kind == EVENT_V1).then(|| postcard::from_bytes(payload).ok()).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use dagtel_core::event::{Exception, Fact, TaskChange, TaskDetails, TaskState, Truth};
+    use dagtel_core::guard::admit;
+    use dagtel_core::key::{RunKey, TryKey};
+    use dagtel_core::time::Timestamp;
+    use dagtel_core::value::Value;
+
+    use super::*;
+
+    fn event() -> Event {
+        let details = TaskDetails {
+            upstream: Some(vec!["extract".into()]),
+            exception: Some(Box::new(Exception::new("E", "m"))),
+            attributes: vec![
+                ("b".into(), true.into()),
+                ("i".into(), (-7i64).into()),
+                ("f".into(), 0.5.into()),
+                ("s".into(), "text".into()),
+                ("l".into(), Value::List(vec!["x".into()])),
+            ],
+        };
+        let change = TaskChange::Finished(TaskState::Failed);
+        let fact = Fact::Task { key: TryKey::new("load"), change, details };
+        let run = Arc::new(RunKey::new("sales", "run"));
+        Event { run, at: Timestamp::from_millis(1_795_208_640_500), truth: Truth::Reported, fact }
+    }
+
+    #[test]
+    fn an_event_round_trips() {
+        let (admitted, _) = admit(event());
+        let (kind, bytes) = encode(&admitted, Vec::new()).unwrap();
+        assert_eq!(decode(kind, &bytes).unwrap(), event());
+        assert_eq!(decode(kind + 1, &bytes), None);
+        assert_eq!(decode(kind, &bytes[..5]), None);
+    }
+
+    /// Journals outlive versions: these bytes must be read by every later one.
+    #[test]
+    fn the_first_version_is_still_read() {
+        let golden = include_bytes!("../tests/golden/event_v1.bin");
+        assert_eq!(decode(EVENT_V1, golden).as_ref(), Some(&event()));
+    }
+}

@@ -1,0 +1,378 @@
+//! The drainer itself: one step after the other.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::time::{Duration, SystemTime};
+
+use dagtel_core::event::Event;
+use dagtel_core::fold::{Fold, Timing};
+use dagtel_core::guard::admit;
+use dagtel_core::signal::spans;
+use dagtel_core::time::Timestamp;
+use dagtel_otlp::{Frame, Identity, Signal, record};
+use dagtel_spool::{DirLock, Options, Reader, Spool, WriterId};
+
+use crate::codec;
+use crate::inbox;
+use crate::layout::Layout;
+use crate::outbox::{self, Numbered, OutboxWriter};
+use crate::owners::{Owner, Owners};
+use crate::state::{self, Counts, NoState, State};
+
+/// Bytes of the journal read in one step, so that memory stays bounded whatever has piled up.
+const STEP_BYTES: usize = 16 * 1024 * 1024;
+/// Bytes read of one stream at a time.
+const READ_BYTES: usize = 1024 * 1024;
+
+/// How to drain.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct DrainerOptions {
+    /// Who emits. Its instance id counts only for a directory that has none yet.
+    pub identity: Identity,
+    /// How long the fold waits for what may still come.
+    pub timing: Timing,
+    /// How often metrics are put into the outbox.
+    pub metric_interval: Duration,
+    /// How long a run whose engine died waits to be adopted before it is closed as lost.
+    pub adoption: Duration,
+}
+
+impl DrainerOptions {
+    /// The usual: metrics every 10 s, a minute for an engine to come back.
+    pub fn new(identity: Identity) -> Self {
+        Self {
+            identity,
+            timing: Timing::default(),
+            metric_interval: Duration::from_secs(10),
+            adoption: Duration::from_secs(60),
+        }
+    }
+}
+
+/// Why a directory cannot be drained.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The journal or the outbox cannot be used.
+    #[error(transparent)]
+    Spool(#[from] dagtel_spool::OpenError),
+    /// The directory, its lock or its state cannot be used.
+    #[error("the spool directory {dir} cannot be drained: {source}")]
+    Io {
+        /// The directory.
+        dir: String,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// Reads the journals of a directory, folds them, and fills the outbox. There is one at a time for each directory.
+#[derive(Debug)]
+pub struct Drainer {
+    layout: Layout,
+    options: DrainerOptions,
+    journal: Reader,
+    outbox: OutboxWriter,
+    state: State,
+    metrics_due: Timestamp,
+    counts_at_start: Counts,
+    _lock: DirLock,
+}
+
+/// What one step did.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Step {
+    /// Events read.
+    pub events: usize,
+    /// Frames put into the outbox.
+    pub frames: usize,
+    /// Whether there is more to read right away.
+    pub more: bool,
+    /// The writers of the journal that are alive.
+    pub alive: BTreeSet<WriterId>,
+    /// Whether the writer of any file of the inbox is alive.
+    pub inbox_alive: bool,
+    /// What was wrong with lines of the inbox.
+    pub inbox: inbox::InboxCounts,
+}
+
+impl Drainer {
+    /// Takes over the draining of a directory, after finishing what a drainer before may have left half done. `None`
+    /// when another process drains it.
+    ///
+    /// # Errors
+    /// When the directory cannot be used; the error says why and what to do.
+    pub fn open(layout: Layout, options: DrainerOptions, now: SystemTime) -> Result<Option<Self>, OpenError> {
+        let io_error = |source| OpenError::Io { dir: layout.dir().display().to_string(), source };
+        let journal = Spool::open(layout.journal(), Options::default())?;
+        let outbox = OutboxWriter::open(&layout)?;
+        let Some(lock) = DirLock::try_acquire(layout.drain_lock()).map_err(io_error)? else {
+            return Ok(None);
+        };
+        fs::create_dir_all(layout.inbox()).map_err(io_error)?;
+        let state = match state::load(&layout.state()).map_err(io_error)? {
+            Ok(state) => *state,
+            Err(reason) => fresh(&layout, &options, now.into(), &reason).map_err(io_error)?,
+        };
+        let reader = journal.reader();
+        let mut drainer = Self {
+            layout,
+            options,
+            journal: reader,
+            outbox,
+            state,
+            metrics_due: Timestamp::MIN,
+            counts_at_start: Counts::default(),
+            _lock: lock,
+        };
+        drainer.counts_at_start = drainer.state.counts.clone();
+        drainer
+            .append_pending()
+            .map_err(|source| OpenError::Io { dir: drainer.layout.dir().display().to_string(), source })?;
+        Ok(Some(drainer))
+    }
+
+    /// Appends those frames of the last step that the outbox does not have.
+    fn append_pending(&mut self) -> io::Result<()> {
+        let there = outbox::highest_number(&self.layout)?.max(outbox::highest_shipped(&self.layout));
+        let missing: Vec<_> = self.state.pending.drain(..).filter(|frame| frame.number > there).collect();
+        self.append(&missing);
+        Ok(())
+    }
+
+    fn append(&mut self, frames: &[Numbered]) {
+        for frame in frames {
+            if self.outbox.append_numbered(frame).is_err() {
+                let what = record::signal_of(frame.kind).map_or("frames", Signal::as_str);
+                self.state.counts.drop_events(&format!("outbox_full_{what}"), u64::from(frame.items));
+            }
+        }
+    }
+
+    /// Reads what there is, up to a bound, folds it, and puts what became final into the outbox.
+    ///
+    /// # Errors
+    /// When the directory cannot be read or written to. Nothing is lost by that: the next step begins where the last
+    /// good one ended.
+    pub fn step(&mut self, now: SystemTime) -> io::Result<Step> {
+        self.step_until(now, now.into())
+    }
+
+    /// A step that puts the metrics into the outbox whether it is time or not.
+    ///
+    /// # Errors
+    /// As [`Drainer::step`].
+    pub fn step_with_metrics(&mut self, now: SystemTime) -> io::Result<Step> {
+        self.metrics_due = Timestamp::MIN;
+        self.step(now)
+    }
+
+    /// A living writer that will not write again, such as this process's own at its end: what it left open is lost.
+    pub fn close(&mut self, writer: Option<WriterId>, now: SystemTime) {
+        let Some(writer) = writer else { return };
+        let lost = self.state.owners.died(&Owner::Writer(writer), now.into());
+        lost.into_iter().for_each(|event| self.apply(event));
+    }
+
+    /// The last step of a process that knows that nothing more will come: whatever has an end is final now.
+    ///
+    /// # Errors
+    /// As [`Drainer::step`].
+    pub fn finish(&mut self, now: SystemTime) -> io::Result<Step> {
+        self.metrics_due = Timestamp::MIN;
+        self.step_until(now, Timestamp::MAX)
+    }
+
+    fn step_until(&mut self, now: SystemTime, watermark: Timestamp) -> io::Result<Step> {
+        let mut step = Step::default();
+        let mut dead = Vec::new();
+        self.read_journal(&mut step, &mut dead)?;
+        self.read_inbox(&mut step, &mut dead)?;
+        for owner in dead {
+            let lost = self.state.owners.died(&owner, now.into());
+            lost.into_iter().for_each(|event| self.apply(event));
+        }
+        let patience =
+            Timestamp::from(now.checked_sub(self.options.adoption).unwrap_or(SystemTime::UNIX_EPOCH));
+        let given_up =
+            self.state.owners.abandoned(if watermark == Timestamp::MAX { watermark } else { patience });
+        given_up.into_iter().for_each(|event| self.apply(event));
+        // While there is more to read, later facts about what has ended may be among it.
+        let changes = if step.more { Vec::new() } else { self.state.fold.due(watermark) };
+        let mut frames = dagtel_otlp::traces(spans(changes), &self.options.identity);
+        if Timestamp::from(now) >= self.metrics_due && !step.more {
+            frames.extend(self.metrics(now.into()));
+        }
+        step.frames = frames.len();
+        if step.events > 0 || step.frames > 0 {
+            self.commit(frames)?;
+        }
+        if !step.more {
+            self.clean_up(now);
+        }
+        Ok(step)
+    }
+
+    fn metrics(&mut self, now: Timestamp) -> Vec<Frame> {
+        self.metrics_due = now.saturating_add(self.options.metric_interval);
+        let mut identity = self.options.identity.clone();
+        identity.instance_id = self.state.instance_id.as_str().into();
+        dagtel_otlp::metrics(self.state.fold.metrics(), now, &identity)
+    }
+
+    fn read_journal(&mut self, step: &mut Step, dead: &mut Vec<Owner>) -> io::Result<()> {
+        let mut budget = STEP_BYTES;
+        let streams = self.journal.streams()?;
+        let mut unfinished = BTreeSet::new();
+        for stream in &streams {
+            if stream.alive {
+                step.alive.insert(stream.id.writer);
+            }
+            loop {
+                let position = self.state.positions.get(&stream.id).copied().unwrap_or_default();
+                let batch = self.journal.read(stream.id, position, READ_BYTES.min(budget))?;
+                self.state.counts.drop_events("damaged", batch.damaged);
+                self.state.counts.drop_events("evicted", batch.missing);
+                let owner = Owner::Writer(stream.id.writer);
+                for record in &batch.records {
+                    budget = budget.saturating_sub(record.payload.len());
+                    match codec::decode(record.kind, &record.payload) {
+                        Some(event) => self.read_event(&owner, event, step),
+                        None => self.state.counts.drop_events("unreadable", 1),
+                    }
+                }
+                self.state.positions.insert(stream.id, batch.next);
+                if budget == 0 {
+                    step.more = true;
+                    return Ok(());
+                }
+                if batch.end {
+                    if !batch.finished {
+                        unfinished.insert(stream.id.writer);
+                    }
+                    break;
+                }
+            }
+        }
+        let gone = |writer| !streams.iter().any(|stream| stream.id.writer == writer);
+        let is_dead = |owner: &&Owner| match owner {
+            Owner::Writer(writer) => !unfinished.contains(writer) || gone(*writer),
+            Owner::Inbox(_) => false,
+        };
+        dead.extend(self.state.owners.owners().filter(is_dead).cloned());
+        Ok(())
+    }
+
+    fn read_inbox(&mut self, step: &mut Step, dead: &mut Vec<Owner>) -> io::Result<()> {
+        let dir = self.layout.inbox();
+        for name in inbox::files(&dir) {
+            let mut position = self.state.inbox.get(&name).copied().unwrap_or_default();
+            let lines = inbox::read(&dir, &name, &mut position)?;
+            self.state.inbox.insert(name.clone(), position);
+            let owner = Owner::Inbox(name);
+            for event in lines.events {
+                self.read_event(&owner, event, step);
+            }
+            self.state.counts.drop_events("bad_line", lines.bad.bad_lines);
+            step.inbox.bad_lines += lines.bad.bad_lines;
+            step.inbox.first_bad = step.inbox.first_bad.take().or(lines.bad.first_bad);
+            step.more |= !lines.end;
+            step.inbox_alive |= !lines.dead;
+            if lines.dead && lines.end {
+                dead.push(owner);
+            }
+        }
+        Ok(())
+    }
+
+    fn read_event(&mut self, owner: &Owner, event: Event, step: &mut Step) {
+        step.events += 1;
+        self.state.counts.events += 1;
+        self.state.owners.note(owner, &event);
+        self.apply(event);
+    }
+
+    fn apply(&mut self, event: Event) {
+        let (event, cut) = admit(event);
+        self.state.fold.cut(cut);
+        self.state.fold.apply(event);
+    }
+
+    /// Saves the state with the frames, then appends the frames: in this order, so that each is appended once.
+    fn commit(&mut self, frames: Vec<Frame>) -> io::Result<()> {
+        for frame in &frames {
+            match frame.signal {
+                Signal::Traces => self.state.counts.spans += frame.items as u64,
+                _ => self.state.counts.points += frame.items as u64,
+            }
+        }
+        let first = self.state.next_frame;
+        self.state.next_frame += frames.len() as u64;
+        self.state.pending =
+            (first..).zip(frames).map(|(number, frame)| Numbered::new(number, frame)).collect();
+        state::save(&self.layout.state(), &self.state)?;
+        let pending = std::mem::take(&mut self.state.pending);
+        self.append(&pending);
+        self.outbox.flush()
+    }
+
+    /// Gives up what is read. Failing at it is no loss: it is tried again after the next step.
+    fn clean_up(&mut self, now: SystemTime) {
+        let positions: Vec<_> = self.state.positions.iter().map(|(id, position)| (*id, *position)).collect();
+        for (stream, position) in positions {
+            let _ = self.journal.release(stream, position);
+        }
+        if let Ok(streams) = self.journal.streams() {
+            self.state.positions.retain(|id, _| streams.iter().any(|stream| stream.id == *id));
+        }
+        for name in inbox::remove_read(&self.layout.inbox(), &self.state.inbox, now) {
+            self.state.inbox.remove(&name);
+        }
+    }
+
+    /// What was counted, over all drainers of this directory.
+    pub fn counts(&self) -> &Counts {
+        &self.state.counts
+    }
+
+    /// What had been counted when this drainer took over.
+    pub fn counts_at_start(&self) -> &Counts {
+        &self.counts_at_start
+    }
+
+    /// The state of the fold.
+    pub fn fold(&self) -> &Fold {
+        &self.state.fold
+    }
+
+    /// The number of the last frame that was put into the outbox.
+    pub fn last_frame(&self) -> u64 {
+        self.state.next_frame - 1
+    }
+
+    /// Whether nothing waits for time to pass: an open run, or one that may be adopted.
+    pub fn is_idle(&self) -> bool {
+        self.state.fold.open_runs() == 0 && !self.state.owners.has_orphans()
+    }
+}
+
+fn fresh(layout: &Layout, options: &DrainerOptions, now: Timestamp, reason: &NoState) -> io::Result<State> {
+    let mut counts = Counts::default();
+    if matches!(reason, NoState::Damaged) {
+        counts.drop_events("state_damaged", 1);
+    }
+    Ok(State {
+        instance_id: options.identity.instance_id.to_string(),
+        fold: Fold::new(now, options.timing),
+        positions: Default::default(),
+        inbox: Default::default(),
+        owners: Owners::default(),
+        // Numbers go on where an outbox without its state left off.
+        next_frame: outbox::highest_number(layout)?.max(outbox::highest_shipped(layout)) + 1,
+        pending: Vec::new(),
+        counts,
+    })
+}

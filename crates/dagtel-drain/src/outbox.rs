@@ -1,0 +1,99 @@
+//! The outbox as the drainer writes it. How a frame stands in it: [`dagtel_otlp::record`].
+
+use std::collections::BTreeMap;
+
+use dagtel_otlp::record::{self, UNNUMBERED};
+use dagtel_otlp::{Frame, Signal};
+use dagtel_spool::{AppendError, Class, OpenError, Options, Position, Spool, StreamId, Writer};
+use serde::{Deserialize, Serialize};
+
+use crate::layout::Layout;
+
+/// Bytes read at a time when looking for what is there.
+const SCAN_BYTES: usize = 4 * 1024 * 1024;
+
+/// A frame of the drainer and its number.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Numbered {
+    pub(crate) number: u64,
+    pub(crate) kind: u8,
+    pub(crate) items: u32,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Numbered {
+    pub(crate) fn new(number: u64, frame: Frame) -> Self {
+        let items = u32::try_from(frame.items).unwrap_or(u32::MAX);
+        Self { number, kind: record::kind_of(frame.signal), items, body: frame.body }
+    }
+}
+
+/// Appends frames to an outbox.
+#[derive(Clone, Debug)]
+pub struct OutboxWriter(Writer);
+
+impl OutboxWriter {
+    /// Opens the outbox of a directory. Nothing is written before the first frame.
+    ///
+    /// # Errors
+    /// When the directory cannot be used; the error says why and what to do.
+    pub fn open(layout: &Layout) -> Result<Self, OpenError> {
+        Ok(Self(Spool::open(layout.outbox(), Options::default())?.writer()))
+    }
+
+    /// Appends a frame that is not the drainer's.
+    ///
+    /// # Errors
+    /// When it could not be kept, which the caller counts by reason.
+    pub fn append(&self, frame: Frame) -> Result<(), AppendError> {
+        self.append_numbered(&Numbered::new(UNNUMBERED, frame))
+    }
+
+    pub(crate) fn append_numbered(&self, frame: &Numbered) -> Result<(), AppendError> {
+        // A later metric frame says all that an earlier one said.
+        let class = if record::signal_of(frame.kind) == Some(Signal::Traces) {
+            Class::Lifecycle
+        } else {
+            Class::Detail
+        };
+        self.0.append(frame.kind, class, frame.items, &record::payload(frame.number, &frame.body)).map(|_| ())
+    }
+
+    /// Writes what is batched.
+    ///
+    /// # Errors
+    /// When it could not be written.
+    pub fn flush(&self) -> std::io::Result<()> {
+        self.0.flush()
+    }
+}
+
+/// The highest number among the frames that are in the outbox.
+pub(crate) fn highest_number(layout: &Layout) -> std::io::Result<u64> {
+    let Ok(spool) = Spool::open(layout.outbox(), Options::default()) else { return Ok(UNNUMBERED) };
+    let mut reader = spool.reader();
+    let mut highest = UNNUMBERED;
+    for stream in reader.streams()? {
+        let mut position = Position::default();
+        loop {
+            let batch = reader.read(stream.id, position, SCAN_BYTES)?;
+            for found in &batch.records {
+                highest = highest.max(record::parse(&found.payload).map_or(UNNUMBERED, |(number, _)| number));
+            }
+            position = batch.next;
+            if batch.end {
+                break;
+            }
+        }
+    }
+    Ok(highest)
+}
+
+/// The highest number that any destination says it has sent. Frames that are sent may be gone from the outbox.
+pub(crate) fn highest_shipped(layout: &Layout) -> u64 {
+    let Ok(entries) = std::fs::read_dir(layout.dir()) else { return UNNUMBERED };
+    let progress =
+        entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with("shipped-"));
+    let marks = progress.filter_map(|entry| dagtel_spool::progress::load(entry.path()).ok().flatten());
+    marks.map(|(_, mark): (BTreeMap<StreamId, Position>, u64)| mark).max().unwrap_or(UNNUMBERED)
+}

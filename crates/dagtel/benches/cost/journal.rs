@@ -1,0 +1,66 @@
+//! Start and end of a task into the journal on disk, beside a span into the SDK's memory.
+//!
+//! At level `process` each of the two events is in the kernel's hands when its call returns: two `write(2)`. At the
+//! batched level they are written together, 5 ms or 64 KiB later. Nobody drains meanwhile, so only the append counts.
+
+use std::cell::Cell;
+use std::time::{Duration, Instant};
+
+use dagtel::{DagRun, Dagtel, Durability};
+
+use crate::ratio::{Table, Target};
+use crate::sample;
+use crate::sides::{Sdk, Side as _};
+
+const TASKS: usize = 1000;
+
+struct OnDisk {
+    dagtel: Dagtel,
+    runs: Cell<usize>,
+    _spool: tempfile::TempDir,
+}
+
+impl OnDisk {
+    fn start(durability: Durability) -> Self {
+        let spool = tempfile::tempdir().expect("a temporary directory");
+        let builder = Dagtel::builder("bench").spool(spool.path()).durability(durability);
+        let dagtel = builder.reporter().expect("a temporary directory can be a spool");
+        Self { dagtel, runs: Cell::new(0), _spool: spool }
+    }
+
+    /// Nanoseconds of a task, the description included.
+    fn burst(&self) -> f64 {
+        self.runs.set(self.runs.get() + 1);
+        let run = self.dagtel.start(DagRun::new("bench", self.runs.get().to_string()));
+        let start = Instant::now();
+        (0..TASKS).for_each(|n| run.start(sample::task(n)).success());
+        let spent = start.elapsed();
+        run.success();
+        nanos(spent)
+    }
+}
+
+fn sdk(side: &Sdk) -> f64 {
+    let run = side.begin();
+    let start = Instant::now();
+    (0..TASKS).for_each(|n| side.task(&run, n));
+    let spent = start.elapsed();
+    side.settle(run, TASKS);
+    nanos(spent)
+}
+
+fn nanos(spent: Duration) -> f64 {
+    spent.as_nanos() as f64 / TASKS as f64
+}
+
+pub(crate) fn table(table: &mut Table) {
+    let theirs = Sdk::start();
+    let lost = || match theirs.lost() {
+        0 => "nothing dropped".to_owned(),
+        lost => format!("DROPPED by the peer: {lost}"),
+    };
+    let process = OnDisk::start(Durability::Process);
+    table.compare("journal: process", Target::Times(2.5), || process.burst(), || sdk(&theirs), lost);
+    let batched = OnDisk::start(Durability::Batched);
+    table.compare("journal: batched", Target::Times(1.0), || batched.burst(), || sdk(&theirs), lost);
+}
