@@ -1,5 +1,7 @@
 //! R11: a backlog of 1 GiB in 10,000 files is opened at once and in little memory.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
 mod support;
 
 use std::time::Instant;

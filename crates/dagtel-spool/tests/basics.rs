@@ -1,5 +1,7 @@
 //! Appending, reading and releasing, on the real file system.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
 mod support;
 
 use dagtel_spool::{Class, Durability, Options, Position, Spool};

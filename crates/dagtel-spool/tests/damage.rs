@@ -1,5 +1,7 @@
 //! R5: flipped bits and cut files. Nothing that was not written comes out, and little of the rest is lost.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
 mod support;
 
 use std::{path::PathBuf, sync::Arc};

@@ -1,5 +1,7 @@
 //! R7: a full disk, and writes that stop anywhere. R10: a full budget.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
 mod support;
 
 use std::{collections::BTreeMap, io, path::Path, process::Command, sync::Arc, time::Duration};

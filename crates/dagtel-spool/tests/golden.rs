@@ -2,6 +2,8 @@
 //!
 //! The file was written by the first version, with the numbers below. It never changes.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
 mod support;
 
 use std::{fs, path::Path, sync::Arc};

@@ -1,5 +1,7 @@
 //! R1: writers killed at random points lose nothing that was acknowledged.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
 mod support;
 
 use std::{

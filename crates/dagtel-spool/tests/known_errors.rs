@@ -1,5 +1,7 @@
 //! One test for each bug that was ever in here, so that it does not come back.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
 mod support;
 
 use std::{io, path::Path, sync::Arc};

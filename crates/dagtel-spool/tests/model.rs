@@ -1,6 +1,8 @@
 //! The spool against a model of it: lists of records by stream. Whatever is done in whatever order, a reader gives each
 //! acknowledged record of a stream once and in order, until it is released.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
 mod support;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};

@@ -1,5 +1,7 @@
 //! R4: what is promised at `Always` and `Interval` holds whatever a loss of power leaves on the disk. R14: a failed sync.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
 mod support;
 
 use std::{io, sync::Arc, time::Duration};

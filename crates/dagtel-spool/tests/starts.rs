@@ -1,5 +1,7 @@
 //! R6: what lies in the directory never keeps a spool from opening, and the good is served. R12: forks.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
 mod support;
 
 use std::{

@@ -7,6 +7,7 @@ mod batch;
 mod engine_thread;
 mod event_to_otlp;
 mod fold_rate;
+mod journal;
 mod off;
 mod ratio;
 mod sample;
@@ -31,6 +32,7 @@ fn main() {
     let mut table = ratio::Table::from_args();
     off::table(&mut table);
     engine_thread::table(&mut table);
+    journal::table(&mut table);
     event_to_otlp::table(&mut table);
     fold_rate::table(&mut table);
     table.print();
