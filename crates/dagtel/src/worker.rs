@@ -7,7 +7,7 @@ use std::future::Future;
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, mpsc};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dagtel_core::fold::Anomaly;
 use dagtel_drain::{Drainer, DrainerOptions, Journal, Layout, Step};
@@ -149,13 +149,15 @@ impl Worker {
         let ship = line.run(async { stopped.await.unwrap_or(Duration::ZERO) });
         let pump = async {
             let mut pump = Pump { worker: &mut self, drainer: &mut drainer, status: &status, wake: &wake };
-            let trouble = pump.run(shutdown).await;
+            let (trouble, left, all) = pump.run(shutdown).await;
             // The line may have ended by itself only if its runtime is going down.
-            let _ = stop.send(pump.worker.shutdown_deadline);
-            trouble
+            let _ = stop.send(left);
+            (trouble, all)
         };
-        let (trouble, ()) = tokio::join!(pump, ship);
-        self.report(true, trouble)
+        let ((trouble, all), ()) = tokio::join!(pump, ship);
+        let mut report = self.report(true, trouble);
+        report.caught_up &= all;
+        report
     }
 
     fn report(&self, drained: bool, trouble: Option<String>) -> Report {
@@ -184,8 +186,12 @@ struct Pump<'a> {
 }
 
 impl Pump<'_> {
-    /// Returns why the directory could not be drained at the end, if so.
-    async fn run(&mut self, mut shutdown: Pin<&mut impl Future<Output = ()>>) -> Option<String> {
+    /// Returns why the directory could not be drained at the end, if so; what is left of the deadline; and whether nothing
+    /// is left in the fold.
+    async fn run(
+        &mut self,
+        mut shutdown: Pin<&mut impl Future<Output = ()>>,
+    ) -> (Option<String>, Duration, bool) {
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut trouble = None;
@@ -198,7 +204,13 @@ impl Pump<'_> {
                 }
             }
         }
-        self.finish().await.err().or(trouble).map(|error| error.to_string())
+        let began = Instant::now();
+        let finished = self.finish(began).await;
+        let left = self.worker.shutdown_deadline.saturating_sub(began.elapsed());
+        match finished {
+            Ok(all) => (trouble.filter(|_| !all).map(|error| error.to_string()), left, all),
+            Err(error) => (Some(error.to_string()), left, false),
+        }
     }
 
     fn step(
@@ -222,24 +234,26 @@ impl Pump<'_> {
     }
 
     /// The end: whatever has an end is final at once, unless other processes still write, which may know more. Then the
-    /// usual times are waited for, as far as the deadline allows.
-    async fn finish(&mut self) -> io::Result<()> {
+    /// usual times are waited for, as far as the deadline allows. Returns whether nothing is left in the fold.
+    async fn finish(&mut self, began: Instant) -> io::Result<bool> {
         self.worker.journal.flush()?;
         let own = self.worker.journal.id();
-        let mut waited = Duration::ZERO;
         loop {
-            let step = self.step(Drainer::step_with_metrics)?;
+            let step = self.step(Drainer::step)?;
             let alone = step.alive.iter().all(|writer| Some(*writer) == own) && !step.inbox_alive;
             if alone && !step.more {
                 self.drainer.close(own, (self.worker.clock)());
                 self.step(Drainer::finish)?;
-                return Ok(());
+                return Ok(true);
             }
-            if self.drainer.is_idle() || waited >= self.worker.shutdown_deadline {
-                return Ok(());
+            let settled = self.drainer.is_idle() && !step.more;
+            if settled || began.elapsed() >= self.worker.shutdown_deadline {
+                self.step(Drainer::step_with_metrics)?;
+                return Ok(settled);
             }
-            sleep(SETTLE).await;
-            waited += SETTLE;
+            if !step.more {
+                sleep(SETTLE).await;
+            }
         }
     }
 }
