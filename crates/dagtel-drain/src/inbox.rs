@@ -15,6 +15,8 @@ use dagtel_core::event::line::EventLine;
 use dagtel_core::limits;
 use serde::{Deserialize, Serialize};
 
+use crate::layout::Layout;
+
 /// Bytes read of one file in one step.
 const STEP_BYTES: usize = 4 * 1024 * 1024;
 /// How long the file of a dead writer must have lain still before it is removed: a writer that has made its file and not
@@ -60,6 +62,28 @@ pub(crate) fn files(dir: &Path) -> Vec<String> {
     names.retain(|name| name.ends_with(".jsonl"));
     names.sort();
     names
+}
+
+/// A file of the inbox, as it is now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct InboxFile {
+    /// Its name.
+    pub name: String,
+    /// Its length, read or not.
+    pub bytes: u64,
+    /// Whether its writer is alive.
+    pub alive: bool,
+}
+
+/// The files of the inbox of a directory. Changes nothing.
+pub fn inbox_files(layout: &Layout) -> Vec<InboxFile> {
+    let dir = layout.inbox();
+    let look = |name: String| {
+        let file = File::open(dir.join(&name)).ok()?;
+        Some(InboxFile { bytes: file.metadata().ok()?.len(), alive: !is_unlocked(&file), name })
+    };
+    files(&dir).into_iter().filter_map(look).collect()
 }
 
 /// Reads on in a file.

@@ -28,7 +28,7 @@ mod state;
 
 pub use dagtel_spool::{AppendError, Durability, WriterId};
 pub use drainer::{Drainer, DrainerOptions, OpenError, Step};
-pub use inbox::InboxCounts;
+pub use inbox::{InboxCounts, InboxFile, inbox_files};
 pub use journal::Journal;
 pub use layout::{DIR_VARIABLE, Layout};
 pub use outbox::OutboxWriter;

@@ -22,7 +22,7 @@ use crate::work::{FRAMES, Outcome, Work};
 use crate::{Endpoint, Exporter, Protocol, Verdict};
 
 /// How often the outbox is looked at when nobody says that something is there.
-const POLL: Duration = Duration::from_millis(200);
+const POLL: Duration = Duration::from_millis(500);
 /// Bytes read at a time.
 const READ_BYTES: usize = 4 * 1024 * 1024;
 /// Bytes of requests that no receiver will ever take; beyond it the oldest go.

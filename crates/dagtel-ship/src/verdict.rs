@@ -47,8 +47,11 @@ impl Verdict {
     pub(crate) fn of_status(status: &Status) -> Self {
         let reason = status_reason(status);
         match status.code() {
+            // The receiver did not say it: the connection broke under the request. When a receiver ends in order (GOAWAY),
+            // tonic reports that as Internal.
+            _ if status.source().is_some() => Self::Retry { reason, after: None },
             // Receivers say "too large" by a code that means "later" (tonic) or "never" (Go): only the words tell.
-            Code::OutOfRange | Code::ResourceExhausted if status.message().contains("larger than") => {
+            Code::OutOfRange | Code::ResourceExhausted if says_too_large(status.message()) => {
                 Self::TooLarge { reason }
             }
             Code::Cancelled
@@ -57,8 +60,6 @@ impl Verdict {
             | Code::OutOfRange
             | Code::Unavailable
             | Code::DataLoss => Self::Retry { reason, after: retry_info(status) },
-            // tonic reports a connection that broke under the request as Unknown.
-            Code::Unknown if status.source().is_some() => Self::Retry { reason, after: None },
             Code::ResourceExhausted => match retry_info(status) {
                 Some(after) => Self::Retry { reason, after: Some(after) },
                 None => Self::Refused { reason },
@@ -91,6 +92,11 @@ impl Verdict {
     pub(crate) fn of_success(body: &[u8]) -> Self {
         ExportResponse::decode(body).unwrap_or_default().verdict()
     }
+}
+
+/// Go and this project's receiver write "larger than", tonic "message length too large".
+fn says_too_large(message: &str) -> bool {
+    message.contains("larger than") || message.contains("length too large")
 }
 
 /// The innermost cause, which is what a person needs ("Connection refused"), or the receiver's own words.

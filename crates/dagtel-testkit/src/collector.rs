@@ -132,10 +132,31 @@ impl Collector {
         drop(self.wait(|state| state.requests >= requests));
     }
 
+    /// Waits for longer than a test usually should: for what a great load leaves to be done.
+    ///
+    /// # Panics
+    /// When it does not come to pass within `limit`.
+    pub fn wait_for_within(&self, limit: Duration, wanted: impl Fn(&Taken) -> bool) -> Taken {
+        self.wait_within(limit, |state| wanted(&state.taken)).taken.clone()
+    }
+
     fn wait(&self, wanted: impl Fn(&State) -> bool) -> MutexGuard<'_, State> {
-        let waited = self.shared.changed.wait_timeout_while(self.shared.lock(), HUNG, |state| !wanted(state));
+        self.wait_within(HUNG, wanted)
+    }
+
+    fn wait_within(&self, limit: Duration, wanted: impl Fn(&State) -> bool) -> MutexGuard<'_, State> {
+        let waited =
+            self.shared.changed.wait_timeout_while(self.shared.lock(), limit, |state| !wanted(state));
         let (state, out_of_time) = waited.unwrap_or_else(PoisonError::into_inner);
-        assert!(!out_of_time.timed_out(), "the collector never got what the test waits for: {:?}", *state);
+        // Not the state itself: after a load test it is a quarter of a gigabyte.
+        assert!(
+            !out_of_time.timed_out(),
+            "the collector did not get what the test waits for within {limit:?}: it has {} spans of {} requests, {} of \
+             them with metrics",
+            state.taken.spans().count(),
+            state.requests,
+            state.taken.metrics.len()
+        );
         state
     }
 }

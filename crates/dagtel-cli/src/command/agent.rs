@@ -14,6 +14,8 @@ use crate::{Outcome, terminal};
 
 /// How often a directory is looked at.
 const TICK: Duration = Duration::from_millis(100);
+/// How often it is looked at while nothing happens.
+const IDLE_TICK: Duration = Duration::from_millis(500);
 /// How often a directory that another process drains is asked for.
 const STANDBY: Duration = Duration::from_secs(1);
 
@@ -96,6 +98,7 @@ impl Agent<'_> {
         let lines = lines(&self.layout.outbox(), &self.layout.dead_letters(), destinations)?;
         let shipper = Shipper::start(lines)?;
         let mut health = Health::default();
+        let mut rest = TICK;
         while !stop.load(Ordering::Relaxed) {
             let began = Instant::now();
             match drainer.step(SystemTime::now()) {
@@ -107,11 +110,13 @@ impl Agent<'_> {
                     if step.more {
                         continue;
                     }
+                    // Where nothing happens it is looked less often.
+                    rest = if step.events + step.frames > 0 { TICK } else { (rest * 2).min(IDLE_TICK) };
                 }
                 Err(error) => health.cannot_drain(&error),
             }
             // A step that took long because much is open is followed by a longer rest.
-            std::thread::sleep(TICK.max(began.elapsed() * 4));
+            std::thread::sleep(rest.max(began.elapsed() * 4));
         }
         drainer.step(SystemTime::now())?;
         shipper.stop(Duration::from_secs_f64(self.options.shutdown_deadline.max(0.0)));

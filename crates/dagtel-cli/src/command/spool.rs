@@ -92,22 +92,65 @@ fn check(target: &Target) -> anyhow::Result<Outcome> {
 
 fn inspect(target: &Target) -> anyhow::Result<Outcome> {
     let layout = target.layout()?;
+    let mut rows = Vec::new();
     for (name, dir) in spools(&layout) {
         for stream in dagtel_spool::inspect(&dir)? {
-            if target.json {
-                let line = serde_json::json!({
-                    "spool": name, "stream": stream.id.to_string(), "alive": stream.alive,
-                    "files": stream.files, "bytes": stream.bytes, "first_seq": stream.first_seq,
-                });
-                terminal::say(&format!("{line}\n"));
-                continue;
-            }
-            let life = if stream.alive { "writing" } else { "ended" };
-            let (id, files, bytes) = (stream.id, stream.files, stream.bytes);
-            terminal::say(&format!("{name:<8} {id}  {life:<7}  {files:>4} files  {bytes:>10} bytes\n"));
+            rows.push(Row {
+                spool: name,
+                stream: stream.id.to_string(),
+                writing: stream.alive,
+                files: stream.files,
+                bytes: stream.bytes,
+            });
         }
     }
+    rows.extend(inbox(&layout));
+    if target.json {
+        rows.iter().for_each(|row| terminal::say(&format!("{}\n", row.json())));
+    } else if rows.is_empty() {
+        terminal::say("nothing is waiting, and nobody is writing\n");
+    } else {
+        rows.iter().for_each(|row| terminal::say(&row.line()));
+    }
     Ok(Outcome::Ok)
+}
+
+/// What one writer has in a spool, or a file of the inbox.
+struct Row {
+    spool: &'static str,
+    stream: String,
+    writing: bool,
+    files: u64,
+    bytes: u64,
+}
+
+impl Row {
+    fn line(&self) -> String {
+        let life = if self.writing { "writing" } else { "ended" };
+        let (spool, stream) = (self.spool, terminal::theme().clean(&self.stream));
+        format!("{spool:<8} {stream:<34}  {life:<7}  {:>4} files  {:>12} bytes\n", self.files, self.bytes)
+    }
+
+    fn json(&self) -> serde_json::Value {
+        serde_json::json!({
+            "spool": self.spool, "stream": self.stream, "writing": self.writing, "files": self.files,
+            "bytes": self.bytes,
+        })
+    }
+}
+
+/// The files of the inbox.
+fn inbox(layout: &Layout) -> Vec<Row> {
+    dagtel_drain::inbox_files(layout)
+        .into_iter()
+        .map(|file| Row {
+            spool: "inbox",
+            stream: file.name,
+            writing: file.alive,
+            files: 1,
+            bytes: file.bytes,
+        })
+        .collect()
 }
 
 /// The spools of a directory that are there.
