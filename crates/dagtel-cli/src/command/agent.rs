@@ -35,14 +35,22 @@ pub(crate) struct Options {
     #[arg(long, default_value = "dagtel")]
     service_name: String,
     /// How often metrics are exported, in seconds
-    #[arg(long, default_value_t = 10.0)]
-    metric_interval: f64,
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
+    metric_interval: Duration,
     /// How long a run whose engine died waits to be taken up again, in seconds
-    #[arg(long, default_value_t = 60.0)]
-    adoption: f64,
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    adoption: Duration,
     /// How long the end may take, in seconds; what is not sent by then stays on disk
-    #[arg(long, default_value_t = 4.0)]
-    shutdown_deadline: f64,
+    #[arg(long, value_name = "SECONDS", default_value = "4", value_parser = seconds)]
+    shutdown_deadline: Duration,
+}
+
+/// A time in seconds, of at most a year.
+fn seconds(text: &str) -> Result<Duration, String> {
+    const YEAR: f64 = 365.0 * 86_400.0;
+    let seconds = text.parse().ok().filter(|seconds| (0.0..=YEAR).contains(seconds));
+    let seconds = seconds.ok_or("write a number of seconds from 0 to a year, such as 2.5")?;
+    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
 }
 
 /// Runs the command until it is told to stop.
@@ -116,10 +124,10 @@ impl Agent<'_> {
                 Err(error) => health.cannot_drain(&error),
             }
             // A step that took long because much is open is followed by a longer rest.
-            std::thread::sleep(rest.max(began.elapsed() * 4));
+            sleep_unless(stop, rest.max(began.elapsed() * 4));
         }
         drainer.step(SystemTime::now())?;
-        shipper.stop(Duration::from_secs_f64(self.options.shutdown_deadline.max(0.0)));
+        shipper.stop(self.options.shutdown_deadline);
         terminal::note(&format!("stopped draining {dir}; what is not sent stays there"));
         Ok(())
     }
@@ -136,11 +144,7 @@ impl Agent<'_> {
                 let dir = self.layout.dir().display();
                 terminal::note(&format!("another process drains {dir}; standing by"));
             }
-            let mut waited = Duration::ZERO;
-            while waited < STANDBY && !stop.load(Ordering::Relaxed) {
-                std::thread::sleep(TICK);
-                waited += TICK;
-            }
+            sleep_unless(stop, STANDBY);
         }
         Ok(None)
     }
@@ -148,8 +152,8 @@ impl Agent<'_> {
     fn drainer_options(&self) -> DrainerOptions {
         let instance = format!("{:x}-{:x}", std::process::id(), nanos());
         let mut options = DrainerOptions::new(Identity::new(self.options.service_name.clone(), instance));
-        options.metric_interval = Duration::from_secs_f64(self.options.metric_interval.max(0.1));
-        options.adoption = Duration::from_secs_f64(self.options.adoption.max(0.0));
+        options.metric_interval = self.options.metric_interval.max(TICK);
+        options.adoption = self.options.adoption;
         options
     }
 
@@ -164,6 +168,14 @@ impl Agent<'_> {
             Destination::new(endpoint, protocol, progress)
         });
         named.collect()
+    }
+}
+
+/// Sleeps, but not into the end.
+fn sleep_unless(stop: &AtomicBool, rest: Duration) {
+    let began = Instant::now();
+    while !stop.load(Ordering::Relaxed) && began.elapsed() < rest {
+        std::thread::sleep(TICK.min(rest.saturating_sub(began.elapsed())));
     }
 }
 

@@ -1,11 +1,11 @@
 //! `dagtel spool`: looks at a spool directory, and replays what no receiver took.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use dagtel_drain::{Layout, OutboxWriter};
 use dagtel_otlp::{Frame, record};
-use dagtel_spool::{Options as SpoolOptions, Position, Spool};
+use dagtel_spool::{Durability, Options as SpoolOptions, Position, Spool, progress};
 
 use crate::{Outcome, terminal};
 
@@ -53,7 +53,12 @@ impl Target {
         let named = self.dir.clone().map(Layout::new).or_else(Layout::from_environment);
         let layout = named.ok_or_else(|| anyhow::anyhow!("no spool directory is known: name one"))?;
         let dir = layout.dir();
-        anyhow::ensure!(dir.is_dir(), "the spool directory {} is not there", dir.display());
+        let shown = dir.display();
+        anyhow::ensure!(
+            dir.exists(),
+            "the spool directory {shown} is not there: name the one that the agent drains"
+        );
+        anyhow::ensure!(dir.is_dir(), "{shown} is a file: name the spool directory that the agent drains");
         Ok(layout)
     }
 }
@@ -62,7 +67,7 @@ fn check(target: &Target) -> anyhow::Result<Outcome> {
     let layout = target.layout()?;
     let mut bad = 0;
     for (name, dir) in spools(&layout) {
-        let report = dagtel_spool::check(&dir)?;
+        let report = dagtel_spool::check(&dir).map_err(|error| unreadable(&dir, &error))?;
         let records: u64 = report.records.values().sum();
         let items: u64 = report.items.values().sum();
         bad += report.damaged.len() as u64 + report.bad_headers;
@@ -94,7 +99,8 @@ fn inspect(target: &Target) -> anyhow::Result<Outcome> {
     let layout = target.layout()?;
     let mut rows = Vec::new();
     for (name, dir) in spools(&layout) {
-        for stream in dagtel_spool::inspect(&dir)? {
+        let streams = dagtel_spool::inspect(&dir).map_err(|error| unreadable(&dir, &error))?;
+        for stream in streams {
             rows.push(Row {
                 spool: name,
                 stream: stream.id.to_string(),
@@ -153,6 +159,11 @@ fn inbox(layout: &Layout) -> Vec<Row> {
         .collect()
 }
 
+fn unreadable(dir: &Path, error: &std::io::Error) -> anyhow::Error {
+    let dir = dir.display();
+    anyhow::anyhow!("{dir} is no spool of this version ({error}): look at it with the dagtel that wrote it")
+}
+
 /// The spools of a directory that are there.
 fn spools(layout: &Layout) -> Vec<(&'static str, PathBuf)> {
     let all = [("journal", layout.journal()), ("outbox", layout.outbox()), ("dead", layout.dead_letters())];
@@ -171,9 +182,12 @@ fn replay(target: &Target) -> anyhow::Result<Outcome> {
     let dead = Spool::open(layout.dead_letters(), SpoolOptions::default())?;
     let outbox = OutboxWriter::open(&layout)?;
     let mut reader = dead.reader();
+    // A living agent's own dead letters cannot be removed under it; how far they were replayed is kept beside them.
+    let progress = layout.dir().join("replayed");
+    let (mut positions, _) = progress::load(&progress)?.unwrap_or_default();
     let (mut requests, mut items) = (0, 0);
     for stream in reader.streams()? {
-        let mut position = Position::default();
+        let mut position: Position = positions.get(&stream.id).copied().unwrap_or_default();
         loop {
             let batch = reader.read(stream.id, position, READ_BYTES)?;
             for found in &batch.records {
@@ -188,6 +202,8 @@ fn replay(target: &Target) -> anyhow::Result<Outcome> {
             // Only what is in the outbox again is given up here.
             outbox.flush()?;
             position = batch.next;
+            positions.insert(stream.id, position);
+            progress::save(&progress, &positions, 0, Durability::Process)?;
             reader.release(stream.id, position)?;
             if batch.end {
                 break;
