@@ -148,6 +148,21 @@ fn short_lived_processes_need_nobody_to_be_there() {
 }
 
 #[test]
+fn an_agent_goes_on_where_an_engine_stopped_shipping() {
+    let (spool, collector) = (tempfile::tempdir().unwrap(), Collector::start());
+    let engine = Dagtel::builder("engine").spool(spool.path()).endpoint(collector.endpoint());
+    let (dagtel, guard) = engine.install().unwrap();
+    write_run(&dagtel, 1);
+    assert!(guard.shutdown().unwrap().is_complete());
+    write_run(&Dagtel::builder("task").spool(spool.path()).reporter().unwrap(), 2);
+    let _agent = Agent::start(spool.path(), &collector.endpoint());
+    let spans = 2 * (TASKS + 1);
+    let taken = collector.wait_for(|taken| taken.oracle().distinct >= spans);
+    let oracle = taken.oracle();
+    assert_eq!((oracle.distinct, oracle.copies, oracle.versions), (spans, 0, 0));
+}
+
+#[test]
 fn a_second_agent_stands_by_and_takes_over() {
     let (spool, collector) = (tempfile::tempdir().unwrap(), Collector::start());
     let first = Agent::start(spool.path(), &collector.endpoint());

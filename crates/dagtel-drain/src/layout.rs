@@ -1,5 +1,6 @@
 //! What stands where in a spool directory of dagtel.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// The environment variable that names the directory, for every command and for engines.
@@ -61,8 +62,11 @@ impl Layout {
         self.0.join("drain.lock")
     }
 
-    /// How far a destination has got.
-    pub fn shipped(&self, destination: &str) -> PathBuf {
-        self.0.join(format!("shipped-{destination}"))
+    /// How far a destination has got. The file is named after its address, with a dash for everything but letters, digits
+    /// and dots, so that whoever ships to one destination, engine or agent, goes on where the last one stopped.
+    pub fn shipped(&self, destination: &impl fmt::Display) -> PathBuf {
+        let address = destination.to_string();
+        let kept = address.chars().map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' });
+        self.0.join(format!("shipped-{}", kept.collect::<String>()))
     }
 }

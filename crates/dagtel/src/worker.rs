@@ -130,7 +130,7 @@ impl Worker {
     }
 
     fn line(&self) -> Result<Line, dagtel_spool::OpenError> {
-        let progress = self.layout.shipped("default");
+        let progress = self.layout.shipped(&self.endpoint);
         let destination = Destination::new(self.endpoint.clone(), self.protocol, progress);
         let mut lines = lines(&self.layout.outbox(), &self.layout.dead_letters(), vec![destination])?;
         // One destination, one line.

@@ -164,7 +164,7 @@ impl Agent<'_> {
         }
         let named = endpoints.into_iter().map(|endpoint| {
             let protocol = self.options.protocol.unwrap_or_else(|| endpoint.usual_protocol());
-            let progress = self.layout.shipped(&name_of(&endpoint));
+            let progress = self.layout.shipped(&endpoint);
             Destination::new(endpoint, protocol, progress)
         });
         named.collect()
@@ -177,13 +177,6 @@ fn sleep_unless(stop: &AtomicBool, rest: Duration) {
     while !stop.load(Ordering::Relaxed) && began.elapsed() < rest {
         std::thread::sleep(TICK.min(rest.saturating_sub(began.elapsed())));
     }
-}
-
-/// A file name for a destination: letters, digits and dots of its address, everything else a dash.
-fn name_of(endpoint: &Endpoint) -> String {
-    let address = endpoint.to_string();
-    let kept = address.chars().map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' });
-    kept.collect()
 }
 
 fn nanos() -> u128 {

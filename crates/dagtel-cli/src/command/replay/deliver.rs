@@ -38,8 +38,7 @@ pub(super) fn deliver(told: &Told, endpoint: &Endpoint) -> anyhow::Result<bool> 
 }
 
 fn send(layout: &Layout, endpoint: &Endpoint) -> anyhow::Result<Seen> {
-    let destination =
-        Destination::new(endpoint.clone(), endpoint.usual_protocol(), layout.shipped("default"));
+    let destination = Destination::new(endpoint.clone(), endpoint.usual_protocol(), layout.shipped(endpoint));
     let mut lines = lines(&layout.outbox(), &layout.dead_letters(), vec![destination])?;
     let line = lines.swap_remove(0);
     let status = line.status();
