@@ -3,14 +3,36 @@
 
 use dagtel_core::event::Event;
 use dagtel_core::guard::Admitted;
+use postcard::ser_flavors::Flavor;
 
 /// The kind of a record that holds an event of the first version.
 const EVENT_V1: u8 = 1;
 
-/// An event as a record: its kind, and its bytes appended to `buffer`.
-pub(crate) fn encode(event: &Admitted, buffer: Vec<u8>) -> Option<(u8, Vec<u8>)> {
-    let bytes = postcard::to_extend(event.event(), buffer).ok()?;
-    Some((EVENT_V1, bytes))
+/// Appends the bytes of an event's record, and returns its kind.
+pub(crate) fn encode(event: &Admitted, buffer: &mut Vec<u8>) -> Option<u8> {
+    postcard::serialize_with_flavor(event.event(), Buffer(buffer)).ok()?;
+    Some(EVENT_V1)
+}
+
+/// A buffer of the caller's: postcard's own either makes a new one each time or copies byte by byte.
+struct Buffer<'a>(&'a mut Vec<u8>);
+
+impl Flavor for Buffer<'_> {
+    type Output = ();
+
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.0.push(byte);
+        Ok(())
+    }
+
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<()> {
+        Ok(())
+    }
 }
 
 /// The event in a record. `None` when it is of a kind that this version does not know, or damaged.
@@ -51,7 +73,8 @@ mod tests {
     #[test]
     fn an_event_round_trips() {
         let (admitted, _) = admit(event());
-        let (kind, bytes) = encode(&admitted, Vec::new()).unwrap();
+        let mut bytes = Vec::new();
+        let kind = encode(&admitted, &mut bytes).unwrap();
         assert_eq!(decode(kind, &bytes).unwrap(), event());
         assert_eq!(decode(kind + 1, &bytes), None);
         assert_eq!(decode(kind, &bytes[..5]), None);

@@ -1,51 +1,64 @@
 //! The journal as an engine's process writes it.
 
 use std::cell::RefCell;
+use std::fmt;
 use std::io;
+use std::sync::Arc;
 
 use dagtel_core::event::Fact;
 use dagtel_core::guard::Admitted;
-use dagtel_spool::{AppendError, Class, Durability, Options, Spool, Writer, WriterId};
+use dagtel_spool::{AppendError, Class, Durability, Options, PerProcess, Spool, Writer, WriterId};
 
+use crate::batch::Batch;
 use crate::codec;
 use crate::layout::Layout;
 
+/// Is told how many events could not be kept, and by a word why: `queue_full`, `disk_full`, `too_large`, `disk_error`.
+type Dropped = Arc<dyn Fn(&'static str, u64) + Send + Sync>;
+
 /// This process's writer of events. Clones share it; a forked child gets one of its own.
-#[derive(Clone, Debug)]
-pub struct Journal(Writer);
+#[derive(Clone)]
+pub struct Journal {
+    appender: Appender,
+    batch: Option<Arc<PerProcess<Batch>>>,
+}
 
 impl Journal {
-    /// Opens the journal of a directory. Nothing is written before the first event.
+    /// Opens the journal of a directory. Nothing is written before the first event. What can later not be kept is told
+    /// to `dropped`.
+    ///
+    /// At [`Durability::Batched`] events are encoded and written by a thread, 5 ms later.
     ///
     /// # Errors
     /// When the directory cannot be used; the error says why and what to do.
-    pub fn open(layout: &Layout, durability: Durability) -> Result<Self, dagtel_spool::OpenError> {
+    pub fn open(
+        layout: &Layout,
+        durability: Durability,
+        dropped: impl Fn(&'static str, u64) + Send + Sync + 'static,
+    ) -> Result<Self, dagtel_spool::OpenError> {
+        // What the thread brings is a batch already.
+        let batched = durability == Durability::Batched;
+        let durability = if batched { Durability::Process } else { durability };
         let spool = Spool::open(layout.journal(), Options::default().with_durability(durability))?;
-        Ok(Self(spool.writer()))
+        let appender = Appender { writer: spool.writer(), dropped: Arc::new(dropped) };
+        let batch = batched.then(|| {
+            let batch = Batch::new(appender.clone());
+            Arc::new(PerProcess::new(dagtel_spool::process_id(), batch))
+        });
+        Ok(Self { appender, batch })
     }
 
     /// Appends an event.
-    ///
-    /// # Errors
-    /// When it could not be kept, which the caller counts by reason.
-    pub fn append(&self, event: &Admitted) -> Result<(), AppendError> {
-        thread_local! {
-            static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    pub fn append(&self, event: Admitted) {
+        match self.batch() {
+            Some(batch) => batch.push(event),
+            None => self.appender.append(&event),
         }
-        BUFFER.with_borrow_mut(|buffer| {
-            buffer.clear();
-            let Some((kind, bytes)) = codec::encode(event, std::mem::take(buffer)) else {
-                return Err(AppendError::Io(io::ErrorKind::InvalidData));
-            };
-            let appended = self.0.append(kind, class(event), 1, &bytes);
-            *buffer = bytes;
-            appended.map(|_| ())
-        })
     }
 
     /// This process's writer, once it has written anything.
     pub fn id(&self) -> Option<WriterId> {
-        self.0.id()
+        self.appender.writer.id()
     }
 
     /// Writes what is batched.
@@ -53,7 +66,90 @@ impl Journal {
     /// # Errors
     /// When it could not be written.
     pub fn flush(&self) -> io::Result<()> {
-        self.0.flush()
+        if let Some(batch) = self.batch() {
+            batch.flush();
+        }
+        self.appender.writer.flush()
+    }
+
+    fn batch(&self) -> Option<&Batch> {
+        let batch = self.batch.as_ref()?;
+        Some(batch.get(dagtel_spool::process_id(), |_| Batch::new(self.appender.clone())))
+    }
+}
+
+impl fmt::Debug for Journal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Journal").field("writer", &self.id()).finish_non_exhaustive()
+    }
+}
+
+/// Encodes and writes, and tells what could not be kept.
+#[derive(Clone)]
+pub(crate) struct Appender {
+    writer: Writer,
+    dropped: Dropped,
+}
+
+impl Appender {
+    fn append(&self, event: &Admitted) {
+        thread_local! {
+            static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+        }
+        BUFFER.with_borrow_mut(|buffer| {
+            buffer.clear();
+            match codec::encode(event, buffer) {
+                Some(kind) => self.write(class(event), &[(kind, 1, buffer)]),
+                None => self.drop(reason(AppendError::Io(io::ErrorKind::InvalidData)), 1),
+            }
+        });
+    }
+
+    /// Writes several events by one call for each class.
+    pub(crate) fn append_all(&self, events: &[Admitted], buffer: &mut Vec<u8>) {
+        buffer.clear();
+        for class in Class::ALL {
+            self.append_class(class, events.iter().filter(|event| self::class(event) == class), buffer);
+        }
+    }
+
+    fn append_class<'a>(
+        &self,
+        class: Class,
+        events: impl Iterator<Item = &'a Admitted>,
+        buffer: &mut Vec<u8>,
+    ) {
+        buffer.clear();
+        let mut records = Vec::new();
+        for event in events {
+            let start = buffer.len();
+            match codec::encode(event, buffer) {
+                Some(kind) => records.push((kind, start..buffer.len())),
+                None => self.drop(reason(AppendError::Io(io::ErrorKind::InvalidData)), 1),
+            }
+        }
+        let records: Vec<_> = records.into_iter().map(|(kind, range)| (kind, 1, &buffer[range])).collect();
+        if !records.is_empty() {
+            self.write(class, &records);
+        }
+    }
+
+    fn write(&self, class: Class, records: &[(u8, u32, &[u8])]) {
+        if let Err(error) = self.writer.append_many(class, records) {
+            self.drop(reason(error), records.len() as u64);
+        }
+    }
+
+    pub(crate) fn drop(&self, reason: &'static str, events: u64) {
+        (self.dropped)(reason, events);
+    }
+}
+
+fn reason(error: AppendError) -> &'static str {
+    match error {
+        AppendError::Full { .. } => "disk_full",
+        AppendError::TooLarge { .. } => "too_large",
+        _ => "disk_error",
     }
 }
 

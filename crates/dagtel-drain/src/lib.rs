@@ -16,6 +16,7 @@
 //! When a writer is dead (its kernel lock is free) and a try that it started has no end, the try is closed as lost at
 //! the writer's last sign of life.
 
+mod batch;
 mod codec;
 mod drainer;
 mod inbox;

@@ -1,12 +1,15 @@
 //! Time, the process and chance, passed in so that tests decide them.
 
 use std::{
+    cell::{Cell, RefCell},
     collections::hash_map::RandomState,
     fmt,
     hash::{BuildHasher as _, Hasher as _},
     sync::OnceLock,
     time::{Duration, Instant, SystemTime},
 };
+
+use forkguard::atfork::Guard;
 
 /// What a spool asks of its surroundings besides files.
 pub trait Clock: fmt::Debug + Send + Sync {
@@ -36,7 +39,7 @@ impl Clock for SystemClock {
     }
 
     fn pid(&self) -> u32 {
-        std::process::id()
+        process_id()
     }
 
     fn random(&self) -> u64 {
@@ -55,4 +58,22 @@ fn from_the_system() -> Option<u64> {
     let mut bytes = [0; 8];
     std::fs::File::open("/dev/urandom").ok()?.read_exact(&mut bytes).ok()?;
     Some(u64::from_le_bytes(bytes))
+}
+
+/// The id of this process. The system is only asked when a fork was noticed: its answer takes as long as all else that
+/// an append does in user space.
+pub fn process_id() -> u32 {
+    thread_local! {
+        static KNOWN: Cell<Option<u32>> = const { Cell::new(None) };
+        static FORKS: RefCell<Option<Guard>> = RefCell::new(Guard::try_new().ok());
+    }
+    let forked = FORKS.with_borrow_mut(|guard| guard.as_mut().is_none_or(Guard::detected_fork));
+    match KNOWN.get() {
+        Some(pid) if !forked => pid,
+        _ => {
+            let pid = std::process::id();
+            KNOWN.set(Some(pid));
+            pid
+        }
+    }
 }

@@ -212,8 +212,8 @@ impl Builder {
             Err(_) => endpoint.usual_protocol(),
         };
         let layout = self.layout()?;
-        let journal = dagtel_drain::Journal::open(&layout, self.durability)?;
         let counters = Arc::new(Counters::default());
+        let journal = self.journal(&layout, counters.clone())?;
         let client = OutboxClient::new(OutboxWriter::open(&layout)?, counters.clone());
         let meters = instruments::provider(client.clone(), &self.identity, self.metric_interval)?;
         let (commands, received) = tokio::sync::mpsc::unbounded_channel();
@@ -259,13 +259,18 @@ impl Builder {
     /// When the spool directory cannot be used.
     pub fn reporter(self) -> Result<Dagtel, BuildError> {
         let layout = self.layout()?;
-        let journal = dagtel_drain::Journal::open(&layout, self.durability)?;
         let counters = Arc::new(Counters::default());
+        let journal = self.journal(&layout, counters.clone())?;
         let client = OutboxClient::new(OutboxWriter::open(&layout)?, counters.clone());
         let mut inner = self.inner(counters, Sink::Disk(journal));
         inner.outbox = Some(client);
         inner.layout = Some(layout);
         Ok(Dagtel(Some(Arc::new(inner))))
+    }
+
+    fn journal(&self, layout: &Layout, counters: Arc<Counters>) -> Result<dagtel_drain::Journal, BuildError> {
+        let dropped = move |reason, events| counters.events_dropped(reason, events);
+        Ok(dagtel_drain::Journal::open(layout, self.durability, dropped)?)
     }
 
     fn layout(&self) -> Result<Layout, BuildError> {

@@ -57,8 +57,8 @@ impl Counters {
         self.requests[signal as usize].fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn event_dropped(&self, reason: &'static str) {
-        *lock(&self.events_dropped).entry(reason).or_default() += 1;
+    pub(crate) fn events_dropped(&self, reason: &'static str, events: u64) {
+        *lock(&self.events_dropped).entry(reason).or_default() += events;
     }
 
     /// Counts what the guard cut.

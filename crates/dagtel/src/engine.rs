@@ -217,8 +217,13 @@ impl Inner {
     pub(crate) fn record(&self, event: Event) {
         let (event, cut) = guard::admit(event);
         self.counters.cut(cut);
-        if let Err(reason) = self.sink.append(event) {
-            self.counters.event_dropped(reason);
+        match &self.sink {
+            Sink::Disk(journal) => journal.append(event),
+            Sink::Memory(journal) => {
+                if journal.append(event).is_err() {
+                    self.counters.events_dropped("journal_full", 1);
+                }
+            }
         }
     }
 

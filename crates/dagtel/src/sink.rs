@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use dagtel_core::guard::Admitted;
-use dagtel_drain::{AppendError, Journal};
+use dagtel_drain::Journal;
 
 use crate::journal::Journal as MemoryJournal;
 
@@ -12,22 +11,4 @@ use crate::journal::Journal as MemoryJournal;
 pub(crate) enum Sink {
     Disk(Journal),
     Memory(Arc<MemoryJournal>),
-}
-
-impl Sink {
-    /// Appends an event, or says by a word why it could not be kept.
-    pub(crate) fn append(&self, event: Admitted) -> Result<(), &'static str> {
-        match self {
-            Self::Disk(journal) => journal.append(&event).map_err(reason),
-            Self::Memory(journal) => journal.append(event).map_err(|_| "journal_full"),
-        }
-    }
-}
-
-fn reason(error: AppendError) -> &'static str {
-    match error {
-        AppendError::Full { .. } => "disk_full",
-        AppendError::TooLarge { .. } => "too_large",
-        _ => "disk_error",
-    }
 }

@@ -7,7 +7,7 @@ mod state;
 
 use std::{
     io,
-    sync::{Arc, Condvar, Mutex, OnceLock, PoisonError},
+    sync::{Arc, Condvar, Mutex, PoisonError},
     thread::{self, JoinHandle},
 };
 
@@ -19,6 +19,7 @@ use crate::{
     error::AppendError,
     id::{Class, StreamId, WriterId},
     options::Durability,
+    per_process::PerProcess,
     spool::Context,
 };
 
@@ -40,12 +41,18 @@ pub struct Receipt {
 /// Nothing here waits for another process, and nothing panics. A forked child that appends becomes a writer of its own.
 #[derive(Clone, Debug)]
 pub struct Writer {
-    process: Arc<Process>,
+    context: Arc<Context>,
+    process: Arc<PerProcess<Process>>,
 }
 
 impl Writer {
     pub(crate) fn new(context: Arc<Context>) -> Self {
-        Self { process: Arc::new(Process::new(context)) }
+        let process = Process::new(Arc::clone(&context));
+        Self { process: Arc::new(PerProcess::new(process.pid, process)), context }
+    }
+
+    fn process(&self) -> &Process {
+        self.process.get(self.context.clock.pid(), Process::fork)
     }
 
     /// Appends a record of `items` things.
@@ -63,7 +70,7 @@ impl Writer {
     ///
     /// [`AppendError`] if they were not taken; each is counted.
     pub fn append_many(&self, class: Class, records: &[(u8, u32, &[u8])]) -> Result<Receipt, AppendError> {
-        let process = self.process.current();
+        let process = self.process();
         let mut state = process.shared.lock();
         let idle = state.due.is_none();
         let result = state.append(&process.shared.context, class, records);
@@ -81,24 +88,22 @@ impl Writer {
     ///
     /// If that fails; the records stay in memory and are tried again.
     pub fn flush(&self) -> io::Result<()> {
-        let shared = &self.process.current().shared;
+        let shared = &self.process().shared;
         shared.lock().flush(&shared.context)
     }
 
     /// Who this is, once it has appended.
     pub fn id(&self) -> Option<WriterId> {
-        self.process.current().shared.lock().id()
+        self.process().shared.lock().id()
     }
 }
 
-/// The writer as one process has it. A forked child must not touch its parent's files, nor wait for a mutex that one of
-/// its parent's threads held at that moment; so it hangs a `Process` of its own onto the one it inherited.
+/// The writer as one process has it. A forked child must not touch its parent's files.
 #[derive(Debug)]
 struct Process {
     pid: u32,
     shared: Arc<Shared>,
     thread: Mutex<Option<JoinHandle<()>>>,
-    child: OnceLock<Box<Self>>,
 }
 
 impl Process {
@@ -107,17 +112,7 @@ impl Process {
             pid: context.clock.pid(),
             shared: Arc::new(Shared { context, state: Mutex::new(State::default()), wake: Condvar::new() }),
             thread: Mutex::new(None),
-            child: OnceLock::new(),
         }
-    }
-
-    fn current(&self) -> &Self {
-        let pid = self.shared.context.clock.pid();
-        let mut process = self;
-        while process.pid != pid {
-            process = process.child.get_or_init(|| Box::new(process.fork()));
-        }
-        process
     }
 
     /// What a forked child goes on with. Closing the inherited files lets the parent's death be seen.
