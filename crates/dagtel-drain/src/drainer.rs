@@ -220,6 +220,7 @@ impl Drainer {
         self.metrics_due = now.saturating_add(self.options.metric_interval);
         let mut identity = self.options.identity.clone();
         identity.instance_id = self.state.instance_id.as_str().into();
+        self.state.fold.update_gauges();
         dagtel_otlp::metrics(self.state.fold.metrics(), now, &identity)
     }
 

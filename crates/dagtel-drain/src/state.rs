@@ -1,7 +1,7 @@
 //! The state of the drainer, in one file: the fold, the positions it has read up to, and the frames of its last step.
 //!
 //! ```text
-//! file = magic 8 "dagtelS1" | crc u32 over what follows (CRC-32/ISO-HDLC, little-endian) | postcard of the state
+//! file = magic 8 "dagtelS2" | crc u32 over what follows (CRC-32/ISO-HDLC, little-endian) | postcard of the state
 //! ```
 //!
 //! It is written beside and renamed into place, so there is always a whole one.
@@ -19,7 +19,7 @@ use crate::inbox::InboxPosition;
 use crate::outbox::Numbered;
 use crate::owners::Owners;
 
-const MAGIC: &[u8; 8] = b"dagtelS1";
+const MAGIC: &[u8; 8] = b"dagtelS2";
 
 /// Everything that a drainer must know to go on where another one stopped.
 #[derive(Debug, Serialize, Deserialize)]

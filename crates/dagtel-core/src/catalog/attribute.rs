@@ -82,6 +82,21 @@ attributes! {
     EXCEPTION_MESSAGE = "exception.message";
     /// The stack trace of an exception.
     EXCEPTION_STACKTRACE = "exception.stacktrace";
+    /// The most memory that all processes of the try had together, in bytes.
+    MEMORY_PEAK_BYTES = "memory_peak_bytes";
+    /// How that was measured: `cgroup`, `vmhwm`, `rusage`, `sampled_rss`, `sampled_pss`.
+    MEMORY_PEAK_METHOD = "memory_peak_method";
+    /// The memory that all processes of the running try have together, in bytes: for `task.memory.usage`, not for spans.
+    MEMORY_USAGE_BYTES = "memory_usage_bytes";
+    /// How that was measured.
+    MEMORY_USAGE_METHOD = "memory_usage_method";
+    /// User and system time of all processes of the try together, in seconds.
+    CPU_TIME = "cpu_time_s";
+    /// How a metric was measured.
+    METHOD = "method";
+    /// The W3C `traceparent` of the span in which a try was started. In the run's own trace it becomes the parent of the
+    /// try's span, from another one a link (`trigger`); it is no attribute of the span.
+    TRACEPARENT = "traceparent";
     /// The process that ran it.
     PROCESS_PID = "process.pid";
     /// OpenTelemetry's name for the DAG.

@@ -9,8 +9,10 @@
 pub enum Kind {
     /// A monotonic sum of integers.
     Counter,
-    /// A value that goes up and down; the last one counts.
+    /// A value that goes up and down; it says how it is now.
     Gauge,
+    /// A gauge that says how it was at the last of many.
+    Last,
     /// Explicit buckets, [`BOUNDS`].
     Histogram,
 }
@@ -101,6 +103,14 @@ metrics! {
         "Time from the start of a DAG run to the start of its first task";
     DagRunActive = Gauge "dagrun.active" ["{run}"] { "dag_id" }
         "DAG runs that started and did not end yet";
+    TaskMemoryPeak = Last "task.memory.peak" ["By"] { "dag_id", "task_id", "method", "execution_mode" }
+        "The most memory that all processes of the last try of a task had together";
+    TaskMemoryUsage = Gauge "task.memory.usage" ["By"] { "dag_id", "task_id", "method", "execution_mode" }
+        "Memory of all processes of the running tries of a task together";
+    TaskCpuTime = Histogram "task.cpu.time" ["s"] { "dag_id", "task_id", "execution_mode" }
+        "User and system time of all processes of a try together";
+    TaskOomKills = Counter "task.oom_kills" ["{try}"] { "dag_id", "task_id", "execution_mode" }
+        "Tries that the kernel killed because memory ran out";
 }
 
 #[cfg(test)]

@@ -45,6 +45,8 @@ pub mod link {
 
 /// Values of `error.type` that dagtel itself gives; all others come from the engine.
 pub mod error_type {
+    /// The kernel killed it because memory ran out; `task.oom_kills` counts it.
+    pub const OOM_KILLED: &str = "oom_killed";
     /// The end was never reported and the process is gone.
     pub const PROCESS_LOST: &str = "process_lost";
     /// A handle was dropped while its thread panicked.

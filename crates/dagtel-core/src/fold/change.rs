@@ -5,6 +5,7 @@ use std::sync::Arc;
 use opentelemetry::trace::SpanId;
 use smol_str::SmolStr;
 
+use super::resources::Resources;
 use crate::catalog::link;
 use crate::event::{Exception, RunState, TaskState, Truth};
 use crate::key::{RunKey, TryKey};
@@ -47,6 +48,8 @@ pub struct ClosedTry {
     pub pauses: Vec<(Timestamp, bool)>,
     /// Its exceptions, in time.
     pub exceptions: Vec<(Timestamp, Box<Exception>)>,
+    /// What it used, as far as that was measured.
+    pub resources: Resources,
     /// What it is linked to.
     pub links: Links,
     /// Its attributes, each key once.

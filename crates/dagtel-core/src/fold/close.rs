@@ -128,6 +128,7 @@ fn closed_try(
         ended: end.at,
         pauses: std::mem::take(&mut task.pauses),
         exceptions: std::mem::take(&mut task.exceptions),
+        resources: task.measured.take().map(|measured| measured.resources).unwrap_or_default(),
         links,
         attributes: std::mem::take(&mut task.layers).resolve(),
     }

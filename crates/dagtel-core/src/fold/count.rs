@@ -1,9 +1,11 @@
 //! Which metrics a fact counts towards. Each is counted once for each try and each run.
 
+use super::resources::Resources;
 use super::run::{Run, RunEnd};
 use super::task::{Counted, Try};
 use super::told::Told;
 use crate::catalog::attribute::text as key;
+use crate::catalog::error_type;
 use crate::catalog::metric::Metric;
 use crate::event::{RunState, TaskState, Truth};
 use crate::key::{RunKey, TryKey};
@@ -76,11 +78,36 @@ fn finish(metrics: &mut Metrics, tags: Tags<'_>, task: &Try, counted: &mut Count
         metrics.count(ti, tags.plain());
         metrics.count(operator, tags.with(task.layers.text(key::OPERATOR).unwrap_or_default()));
     }
+    if task.exceptions.iter().any(|(_, exception)| exception.kind == error_type::OOM_KILLED) {
+        metrics.count(Metric::TaskOomKills, tags.plain());
+    }
+    if let Some(measured) = &task.measured {
+        used(metrics, tags, &measured.resources, end.at);
+    }
     // The last sign of life of a lost try is no measure of how long it took.
     if let Some(started) = task.started
         && end.truth != Truth::Inferred
     {
-        metrics.record(Metric::TaskDuration, tags.plain(), started.at, end.at);
+        metrics.record(Metric::TaskDuration, tags.plain(), end.at.since(started.at));
+    }
+}
+
+/// Counts what the try used.
+fn used(metrics: &mut Metrics, tags: Tags<'_>, resources: &Resources, at: Timestamp) {
+    if let Some(peak) = resources.memory_peak {
+        metrics.set(Metric::TaskMemoryPeak, tags.with(&resources.memory_peak_method), at, peak);
+    }
+    if let Some(cpu_time) = resources.cpu_time {
+        metrics.record(Metric::TaskCpuTime, tags.plain(), cpu_time);
+    }
+}
+
+/// Adds what a running try uses now to the gauge of its task: mapped task instances that run side by side are summed.
+pub(super) fn usage(metrics: &mut Metrics, run: &RunKey, key: &TryKey, task: &Try) {
+    let Some(resources) = task.measured.as_ref().map(|measured| &measured.resources) else { return };
+    if let Some(usage) = resources.memory_usage {
+        let tags = Tags::of(run, key, task).with(&resources.memory_usage_method);
+        metrics.shift(Metric::TaskMemoryUsage, tags, i64::try_from(usage).unwrap_or(i64::MAX));
     }
 }
 
@@ -98,7 +125,7 @@ fn waits(
         if let (false, Some(from), Some(to)) = (*counted, from, to) {
             *counted = true;
             let queue = task.layers.text(key::QUEUE).unwrap_or_default();
-            metrics.record(metric, tags.with(queue), from, to);
+            metrics.record(metric, tags.with(queue), to.since(from));
         }
     };
     record(Metric::TaskQueuedDuration, &mut counted.queued, queued, started);
@@ -112,17 +139,17 @@ pub(super) fn run_closed(metrics: &mut Metrics, run: &Run, end: RunEnd) {
     let Some(started) = run.started.map(|told| told.at) else { return };
     if end.truth != Truth::Inferred {
         if end.state == RunState::Success {
-            metrics.record(Metric::DagRunDurationSuccess, tags, started, end.at);
+            metrics.record(Metric::DagRunDurationSuccess, tags, end.at.since(started));
         } else if end.state.is_error() {
-            metrics.record(Metric::DagRunDurationFailed, tags, started, end.at);
+            metrics.record(Metric::DagRunDurationFailed, tags, end.at.since(started));
         }
     }
     if let Some(first) = run.tries.values().filter_map(|task| task.started).map(|told| told.at).min() {
-        metrics.record(Metric::DagRunFirstTaskStartDelay, tags, started, first);
+        metrics.record(Metric::DagRunFirstTaskStartDelay, tags, first.since(started));
     }
     let expected = run.layers.text(key::DATA_INTERVAL_END).and_then(Timestamp::parse);
     if let (Some("scheduled"), Some(expected)) = (run_type, expected) {
-        metrics.record(Metric::DagRunScheduleDelay, tags, expected, started);
+        metrics.record(Metric::DagRunScheduleDelay, tags, started.since(expected));
     }
 }
 

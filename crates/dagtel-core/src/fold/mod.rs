@@ -19,6 +19,7 @@ mod close;
 mod closed;
 mod count;
 mod link;
+mod resources;
 mod run;
 mod task;
 mod told;
@@ -34,8 +35,10 @@ use serde::{Deserialize, Serialize};
 pub use self::anomaly::{Anomalies, Anomaly};
 pub use self::change::{Change, ClosedRun, ClosedTry, Link, LinkKind, Links};
 use self::closed::Closed;
+pub use self::resources::Resources;
 use self::run::Run;
 use self::task::Try;
+use crate::catalog::metric::Metric;
 use crate::event::{Event, Fact, TaskChange, TaskDetails, Truth};
 use crate::guard::Admitted;
 use crate::key::{RunKey, TryKey};
@@ -102,6 +105,16 @@ impl Fold {
     /// What has been counted.
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
+    }
+
+    /// Brings the gauges up to date that say what running tries use now. To be called before the metrics are read.
+    pub fn update_gauges(&mut self) {
+        self.metrics.clear(Metric::TaskMemoryUsage);
+        for run in self.runs.values() {
+            for (key, task) in run.tries.iter().filter(|(_, task)| task.end.is_none()) {
+                count::usage(&mut self.metrics, &run.key, key, task);
+            }
+        }
     }
 
     /// Sets the time from which the metrics count: a replay knows only at its end when it began.

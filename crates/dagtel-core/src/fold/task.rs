@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use opentelemetry::trace::SpanId;
 use serde::{Deserialize, Serialize};
 
+use super::resources::{Measured, measure};
 use super::told::{Layer, Layers, Merged, Told, tell, tell_by};
 use crate::event::{Exception, TaskChange, TaskDetails, TaskState, Truth};
 use crate::time::Timestamp;
@@ -31,6 +32,7 @@ pub(crate) struct Try {
     pub(crate) pauses: Vec<(Timestamp, bool)>,
     pub(crate) exceptions: Vec<(Timestamp, Box<Exception>)>,
     pub(crate) layers: Layers,
+    pub(crate) measured: Option<Measured>,
     /// The last time its own process said anything.
     pub(crate) last_seen: Timestamp,
     pub(crate) handed_over: bool,
@@ -60,6 +62,7 @@ impl Try {
             pauses: Vec::new(),
             exceptions: Vec::new(),
             layers: Layers::default(),
+            measured: None,
             last_seen: Timestamp::MIN,
             handed_over: false,
             counted: Counted::default(),
@@ -105,12 +108,13 @@ impl Try {
     }
 
     fn add(&mut self, at: Timestamp, truth: Truth, details: TaskDetails) -> Merged {
-        let TaskDetails { upstream, exception, attributes } = details;
+        let TaskDetails { upstream, exception, mut attributes } = details;
+        let measured = measure(&mut self.measured, at, truth, &mut attributes);
         let exceptions = match exception {
             Some(exception) => insert(&mut self.exceptions, (at, exception), EXCEPTIONS),
             None => Merged::Known,
         };
-        exceptions.and(self.layers.add(Layer { truth, at, upstream, attributes }))
+        measured.and(exceptions).and(self.layers.add(Layer { truth, at, upstream, attributes }))
     }
 }
 

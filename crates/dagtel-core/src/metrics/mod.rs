@@ -6,6 +6,8 @@
 mod histogram;
 mod tags;
 
+use std::time::Duration;
+
 use hashbrown::HashMap;
 use hashbrown::hash_map::EntryRef;
 use serde::{Deserialize, Serialize};
@@ -40,6 +42,8 @@ pub enum Point {
     Counter(u64),
     /// How many, now.
     Gauge(i64),
+    /// When something was observed last, and what.
+    Last(Timestamp, u64),
     /// Durations, since the start.
     Histogram(Box<Histogram>),
 }
@@ -93,10 +97,24 @@ impl Metrics {
     }
 
     /// Records a duration.
-    pub(crate) fn record(&mut self, metric: Metric, tags: TagRefs<'_>, from: Timestamp, to: Timestamp) {
+    pub(crate) fn record(&mut self, metric: Metric, tags: TagRefs<'_>, duration: Duration) {
         if let Point::Histogram(histogram) = self.point(metric, tags) {
-            histogram.record(to.since(from));
+            histogram.record(duration);
         }
+    }
+
+    /// Sets a gauge that tells the last observation of many, unless a later one is known.
+    pub(crate) fn set(&mut self, metric: Metric, tags: TagRefs<'_>, at: Timestamp, value: u64) {
+        if let Point::Last(last, old) = self.point(metric, tags)
+            && (*last, *old) < (at, value)
+        {
+            (*last, *old) = (at, value);
+        }
+    }
+
+    /// Forgets all series of a metric.
+    pub(crate) fn clear(&mut self, metric: Metric) {
+        self.families[metric as usize] = Family::default();
     }
 
     fn point(&mut self, metric: Metric, tags: TagRefs<'_>) -> &mut Point {
@@ -104,6 +122,7 @@ impl Metrics {
         let fresh = || match metric.definition().kind {
             Kind::Counter => Point::Counter(0),
             Kind::Gauge => Point::Gauge(0),
+            Kind::Last => Point::Last(Timestamp::MIN, 0),
             Kind::Histogram => Point::Histogram(Box::default()),
         };
         let full = family.series.len() >= self.budget;
@@ -167,7 +186,8 @@ mod tests {
         let mut metrics = Metrics::new(Timestamp::from_millis(5));
         metrics.count(Metric::TiStart, tags("a"));
         metrics.shift(Metric::DagRunActive, tags("a"), -2);
-        metrics.record(Metric::TaskDuration, tags("a"), Timestamp::from_millis(1), Timestamp::from_millis(9));
+        metrics.record(Metric::TaskDuration, tags("a"), Duration::from_millis(8));
+        metrics.set(Metric::TaskMemoryPeak, tags("a"), Timestamp::from_millis(1), 7);
         let saved = serde_json::to_string(&metrics).unwrap();
         let restored: Metrics = serde_json::from_str(&saved).unwrap();
         assert_eq!(restored, metrics);

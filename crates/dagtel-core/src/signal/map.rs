@@ -11,7 +11,7 @@ use super::own::Own;
 use super::span::{Span, SpanEvent, SpanLink, Status};
 use crate::catalog::{attribute, error_type, event, link, span as names};
 use crate::event::{Exception, TaskState, Truth};
-use crate::fold::{Change, ClosedRun, ClosedTry, LinkKind};
+use crate::fold::{Change, ClosedRun, ClosedTry, LinkKind, Resources};
 use crate::id::RunIds;
 use crate::key::{RunKey, TryKey, UNMAPPED};
 use crate::limits;
@@ -84,6 +84,7 @@ fn task_span(task: ClosedTry, ids: &RunIds) -> Span {
     let mut own = Own::with_room(task.attributes.len());
     identity(&mut own, &task.run, &task.key, task.state);
     durations(&mut own, &task);
+    resources(&mut own, task.resources);
     if !task.links.unresolved.is_empty() {
         own.put(attribute::UPSTREAM_TASK_IDS, task.links.unresolved);
     }
@@ -99,19 +100,23 @@ fn task_span(task: ClosedTry, ids: &RunIds) -> Span {
     );
     events.extend(task.exceptions.into_iter().map(exception));
     events.sort_by_key(|event| event.at);
+    let outer = task.attributes.iter().find(|(key, _)| *key == attribute::TRACEPARENT);
+    let outer =
+        outer.and_then(|(_, outer)| trigger(outer.as_str()?)).filter(|outer| outer.span_id != task.span_id);
+    let nested = outer.as_ref().filter(|outer| outer.trace_id == ids.trace_id).map(|outer| outer.span_id);
     let links = task.links.links.iter().map(|link| SpanLink {
         trace_id: ids.trace_id,
         span_id: link.span_id,
         attributes: link_attributes(link.kind),
     });
-    let links = links.collect();
+    let links = links.chain(outer.filter(|_| nested.is_none())).collect();
     let name = name(names::TASK_RUN, &task.key.task_id, task.key.map_index);
     let dropped_links = task.links.dropped;
     Parts { own, events, links, dropped_links, status, name, start, end: task.ended }.span(
         &task.run,
         ids.trace_id,
         task.span_id,
-        Some(ids.span_id),
+        Some(nested.unwrap_or(ids.span_id)),
         task.attributes,
     )
 }
@@ -155,6 +160,16 @@ fn durations(own: &mut Own, task: &ClosedTry) {
     }
     if let (Some(scheduled), Some(queued)) = (task.scheduled, task.queued) {
         own.put(attribute::SCHEDULED_DURATION, queued.seconds_since(scheduled));
+    }
+}
+
+fn resources(own: &mut Own, resources: Resources) {
+    if let Some(peak) = resources.memory_peak {
+        own.put(attribute::MEMORY_PEAK_BYTES, i64::try_from(peak).unwrap_or(i64::MAX));
+        own.put(attribute::MEMORY_PEAK_METHOD, resources.memory_peak_method);
+    }
+    if let Some(cpu_time) = resources.cpu_time {
+        own.put(attribute::CPU_TIME, cpu_time.as_secs_f64());
     }
 }
 

@@ -11,7 +11,7 @@ pub(super) struct Own(Vec<Attribute>);
 
 impl Own {
     /// The most attributes that the mapping itself gives.
-    const MOST: usize = 20;
+    const MOST: usize = 23;
 
     pub(super) fn with_room(events: usize) -> Self {
         Self(Vec::with_capacity(Self::MOST + events))
@@ -39,7 +39,7 @@ impl Own {
 }
 
 /// The keys of the attributes that the mapping itself gives: what came with an event must not stand beside them.
-const OWN: [&str; 21] = [
+const OWN: [&str; 27] = [
     key::DAG_ID,
     key::RUN_ID,
     key::ATTEMPT,
@@ -55,6 +55,12 @@ const OWN: [&str; 21] = [
     key::SCHEDULED_DURATION,
     key::UPSTREAM_TASK_IDS,
     key::ERROR_TYPE,
+    key::MEMORY_PEAK_BYTES,
+    key::MEMORY_PEAK_METHOD,
+    key::MEMORY_USAGE_BYTES,
+    key::MEMORY_USAGE_METHOD,
+    key::CPU_TIME,
+    key::TRACEPARENT,
     key::CICD_PIPELINE_NAME,
     key::CICD_PIPELINE_RUN_ID,
     key::CICD_PIPELINE_RESULT,

@@ -86,6 +86,10 @@ fn point(out: &mut Writer, series: &Series<'_>, times: Times, identity: &Identit
             number(out, value.cast_unsigned(), times);
             tags(out, 7, series, definition, identity);
         }
+        Point::Last(_, value) => {
+            number(out, *value, times);
+            tags(out, 7, series, definition, identity);
+        }
         Point::Histogram(values) => {
             histogram(out, values, times);
             tags(out, 9, series, definition, identity);
