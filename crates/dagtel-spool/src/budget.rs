@@ -2,6 +2,10 @@
 //!
 //! Each process keeps a total of what it saw at its last look at the directory and what it wrote since; it looks again
 //! after a segment's worth of bytes. So all writers together go over the budget by a segment each at most.
+//!
+//! A look costs a call for each segment. When nobody drains and every task is a process of its own, each would pay for all
+//! before it; so the more writers have left something, the fewer of the new ones take the first look, and the cost for
+//! each stays the same.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
@@ -22,6 +26,7 @@ pub(crate) struct Budget {
     total: AtomicU64,
     /// Written since the last look.
     unseen: AtomicU64,
+    /// Whether the first append is over.
     looked: AtomicBool,
     /// Until when details are refused without another look; milliseconds.
     refuse_until: AtomicU64,
@@ -37,7 +42,8 @@ impl Budget {
             return true;
         }
         let unseen = self.unseen.fetch_add(size, Relaxed) + size;
-        if unseen > options.segment_bytes || !self.looked.load(Relaxed) {
+        let first = !self.looked.swap(true, Relaxed);
+        if unseen > options.segment_bytes || first && chosen(context) {
             self.look(context);
         }
         if self.total.fetch_add(size, Relaxed) + size <= options.budget_bytes {
@@ -90,7 +96,6 @@ impl Budget {
     fn saw(&self, total: u64) {
         self.total.store(total, Relaxed);
         self.unseen.store(0, Relaxed);
-        self.looked.store(true, Relaxed);
     }
 
     /// Removes segments until `size` bytes fit, and a little more, so that not every append has to do so.
@@ -110,6 +115,15 @@ impl Budget {
         self.saw(sweep.total + size);
         sweep.total + size <= options.budget_bytes
     }
+}
+
+/// Whether this writer is one of those that take a first look.
+fn chosen(context: &Context) -> bool {
+    let layout = &context.layout;
+    let writers = layout.fs.metadata(&layout.writers).ok().and_then(|meta| meta.directories);
+    writers.is_none_or(|writers| {
+        writers <= limits::LOOKERS || context.clock.random() % writers < limits::LOOKERS
+    })
 }
 
 /// Seals this writer's open details, so that they can be removed before any lifecycle segment.
@@ -151,6 +165,8 @@ impl<'a> Sweep<'a> {
                     self.total = self.total.saturating_sub(file.cost());
                     self.context.counters.evicted.add(class, records);
                     self.context.counters.evicted_segments.add(1);
+                    // Unless there is more in it; a writer that lives makes it again.
+                    let _ = self.context.layout.fs.remove_dir(&self.context.layout.writer(file.writer));
                 }
                 // Somebody else was faster.
                 Ok(None) => self.total = self.total.saturating_sub(file.cost()),

@@ -19,6 +19,9 @@ pub const UNSYNCED_BYTES: usize = 4 * 1024 * 1024;
 /// Milliseconds between two attempts while the disk or the budget is full.
 pub const RETRY_MILLIS: u64 = 100;
 
+/// Directories of writers up to which each new writer looks what the spool holds; beyond, this many of them look on
+/// average while so many come.
+pub(crate) const LOOKERS: u64 = 64;
 /// What a file occupies at least, and in steps of: the block of the usual file systems.
 pub(crate) const BLOCK_BYTES: u64 = 4096;
 /// Bytes that a reader fetches at once.

@@ -68,6 +68,8 @@ pub struct Meta {
     pub modified: SystemTime,
     /// Its identity, which a rename does not change.
     pub id: u64,
+    /// How many directories are in it, if it is a directory and the file system counts them.
+    pub directories: Option<u64>,
 }
 
 /// What a path names.

@@ -137,6 +137,8 @@ fn describe(meta: &fs::Metadata) -> Meta {
     };
     Meta {
         kind,
+        // Each of them has a link to it, beside its own two.
+        directories: meta.is_dir().then(|| meta.nlink().checked_sub(2)).flatten(),
         len: meta.len(),
         mode: meta.mode() & 0o7777,
         owner: meta.uid(),

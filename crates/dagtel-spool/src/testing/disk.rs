@@ -93,6 +93,7 @@ impl Disk {
     pub(super) fn meta(&self, node: u64) -> io::Result<Meta> {
         let found = self.nodes.get(&node).ok_or(io::ErrorKind::NotFound)?;
         Ok(Meta {
+            directories: None,
             kind: if found.directory { Kind::Directory } else { Kind::File },
             len: found.data.len() as u64,
             mode: 0o700,
