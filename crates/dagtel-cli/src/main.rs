@@ -2,6 +2,7 @@
 
 mod command;
 mod demo;
+mod exec;
 mod recording;
 mod show;
 mod terminal;
@@ -21,7 +22,8 @@ struct Cli {
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 all well; 1 something could not be done or delivered; 2 wrong usage, or a recording with bad lines \
-(the good lines are still told).";
+(the good lines are still told). `dagtel exec` \
+ends as its command does; 127 and 126 say that there is no such command, or that it cannot be run.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -31,6 +33,11 @@ enum Command {
     Replay(command::replay::Options),
     /// Receive OTLP on this host and show what comes in
     View(command::view::Options),
+    /// Run a command as a task of a DAG run
+    Exec(Box<exec::Options>),
+    /// Open and close a DAG run from a shell
+    #[command(subcommand)]
+    Run(command::run::Options),
     /// Drain spool directories and ship what is in them, for as long as it runs
     Agent(command::agent::Options),
     /// Look at a spool directory, or replay what no receiver took
@@ -59,6 +66,8 @@ fn main() -> ExitCode {
         Command::Demo(options) => demo::run(&options),
         Command::Replay(options) => command::replay::run(&options),
         Command::View(options) => command::view::run(&options),
+        Command::Exec(options) => return exec::run(&options),
+        Command::Run(options) => command::run::run(&options),
         Command::Agent(options) => command::agent::run(&options),
         Command::Spool(options) => command::spool::run(&options),
         Command::Id(options) => Ok(command::id::run(&options)),

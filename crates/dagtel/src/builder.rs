@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
 use dagtel_core::fold::{Fold, Timing};
-use dagtel_core::key::DEFAULT_NAMESPACE;
+use dagtel_core::key::{DEFAULT_NAMESPACE, RunKey, TryKey};
 use dagtel_core::time::Timestamp;
 use dagtel_core::value::{Attribute, SmolStr, Value};
 use dagtel_drain::{DIR_VARIABLE, DrainerOptions, Durability, Layout, OutboxWriter};
@@ -24,6 +24,7 @@ use crate::in_memory::InMemory;
 use crate::instruments::{self, OutboxClient};
 use crate::journal::Journal;
 use crate::listener::Listener;
+use crate::memory::Memory;
 use crate::pipeline::Pipeline;
 use crate::sink::Sink;
 use crate::worker::{Command, Report, Worker};
@@ -47,6 +48,7 @@ pub struct Builder {
     timing: Timing,
     metric_interval: Duration,
     shutdown_deadline: Duration,
+    memory: Memory,
 }
 
 /// Why dagtel could not be set up.
@@ -100,6 +102,7 @@ impl Dagtel {
             timing: Timing::default(),
             metric_interval: Duration::from_secs(10),
             shutdown_deadline: Duration::from_secs(5),
+            memory: Memory::default(),
         }
     }
 }
@@ -173,6 +176,20 @@ impl Builder {
     /// drains the spool directory. By default 5 s.
     pub fn shutdown_deadline(mut self, deadline: Duration) -> Self {
         self.shutdown_deadline = deadline;
+        self
+    }
+
+    /// How often the memory of tracked tries is looked at ([`TaskHandle::track`](crate::TaskHandle::track)). By default
+    /// every 0.5 s, as Cosmos has it (`debug_memory_poll_interval_seconds`).
+    pub fn memory_poll_interval(mut self, interval: Duration) -> Self {
+        self.memory.options = self.memory.options.with_interval(interval);
+        self
+    }
+
+    /// Who is told the peak of a tracked try when it ends: the value that Cosmos pushes to XCom under
+    /// [`COSMOS_DEBUG_MAX_MEMORY_MB`](crate::COSMOS_DEBUG_MAX_MEMORY_MB), in MiB with two decimals.
+    pub fn on_max_memory_mb(mut self, tell: impl Fn(&RunKey, &TryKey, f64) + Send + Sync + 'static) -> Self {
+        self.memory.on_peak = Some(Box::new(tell));
         self
     }
 
@@ -295,6 +312,7 @@ impl Builder {
             counters,
             listeners: self.listeners,
             clock: self.clock,
+            memory: self.memory,
             meters: None,
             outbox: None,
             commands: None,

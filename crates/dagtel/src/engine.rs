@@ -26,6 +26,7 @@ use crate::describe::{DagRun, TaskInstance};
 use crate::handle::{RunHandle, TaskHandle};
 use crate::instruments::OutboxClient;
 use crate::listener::Listener;
+use crate::memory::Memory;
 use crate::sink::Sink;
 use crate::worker::Command;
 
@@ -45,6 +46,7 @@ pub(crate) struct Inner {
     pub(crate) counters: Arc<Counters>,
     pub(crate) listeners: Vec<Box<dyn Listener>>,
     pub(crate) clock: Clock,
+    pub(crate) memory: Memory,
     pub(crate) meters: Option<SdkMeterProvider>,
     pub(crate) outbox: Option<OutboxClient>,
     pub(crate) commands: Option<tokio::sync::mpsc::UnboundedSender<Command>>,
@@ -78,6 +80,13 @@ impl Dagtel {
         inner.run_event(&key, now, RunChange::Started, run.details.clone());
         inner.tell(|listener| listener.on_dag_run_running(&run));
         RunHandle::new(inner.clone(), key, run, now)
+    }
+
+    /// A run that another process starts and ends, for this one to report tries of it.
+    pub fn join(&self, run: DagRun) -> RunHandle {
+        let Some(inner) = &self.0 else { return RunHandle::off() };
+        let run = inner.settle(run);
+        RunHandle::joined(inner.clone(), Arc::new(run.key.clone()), run, inner.now())
     }
 
     /// Takes over a run that another process handed over ([`RunHandle::hand_over`]).

@@ -30,6 +30,7 @@ mod in_memory;
 mod instruments;
 mod journal;
 mod listener;
+mod memory;
 mod pipeline;
 mod sink;
 mod worker;
@@ -42,12 +43,14 @@ pub use dagtel_core::event::Exception;
 pub use dagtel_core::fold::Unfinished;
 pub use dagtel_core::value::{Text, Value};
 pub use dagtel_drain::Durability;
+pub use dagtel_proc as proc;
 pub use describe::{DagRun, TaskInstance};
 pub use engine::Dagtel;
 pub use handle::{RunHandle, TaskHandle};
 pub use in_memory::InMemory;
 pub use instruments::OutboxClient;
 pub use listener::Listener;
+pub use memory::{COSMOS_DEBUG_MAX_MEMORY_MB, ProcessEnd};
 pub use worker::{Report, Worker};
 
 /// The examples of the README are compiled with those of the documentation.

@@ -3,5 +3,6 @@
 pub(crate) mod agent;
 pub(crate) mod id;
 pub(crate) mod replay;
+pub(crate) mod run;
 pub(crate) mod spool;
 pub(crate) mod view;

@@ -99,6 +99,12 @@ attributes! {
     TRACEPARENT = "traceparent";
     /// The process that ran it.
     PROCESS_PID = "process.pid";
+    /// Its program, without the directory.
+    PROCESS_EXECUTABLE_NAME = "process.executable.name";
+    /// Its arguments, the program first; only on request.
+    PROCESS_COMMAND_ARGS = "process.command_args";
+    /// Its exit code; 128 and the signal when a signal ended it.
+    PROCESS_EXIT_CODE = "process.exit.code";
     /// OpenTelemetry's name for the DAG.
     CICD_PIPELINE_NAME = "cicd.pipeline.name";
     /// OpenTelemetry's name for the run.

@@ -43,6 +43,12 @@ impl RunHandle {
         Self(Some(Arc::new(Shared { inner, key, run: Arc::new(run), started, ended })))
     }
 
+    /// A run whose end another process tells.
+    pub(crate) fn joined(inner: Arc<Inner>, key: Arc<RunKey>, run: DagRun, started: Timestamp) -> Self {
+        let ended = AtomicBool::new(true);
+        Self(Some(Arc::new(Shared { inner, key, run: Arc::new(run), started, ended })))
+    }
+
     /// Reports that a try of a task instance started.
     pub fn start(&self, task: impl Into<TaskInstance>) -> TaskHandle {
         self.start_with(|| task.into())

@@ -3,15 +3,19 @@
 use std::fmt;
 use std::sync::Arc;
 
+use dagtel_core::catalog::attribute;
 use dagtel_core::event::{Exception, TaskChange, TaskDetails, TaskState};
 use dagtel_core::id::{RunIds, task_span_id, traceparent};
 use dagtel_core::key::RunKey;
-use dagtel_core::value::{Text, Value};
+use dagtel_core::value::{Attribute, Text, Value};
+
+use dagtel_proc::{Tracked, Usage};
 
 use super::run::dropped;
 use crate::context::otel_context;
 use crate::describe::{DagRun, TaskInstance};
 use crate::engine::Inner;
+use crate::memory::{self, ProcessEnd};
 
 /// A try of a task instance that the engine has started.
 ///
@@ -26,6 +30,8 @@ struct Running {
     run_key: Arc<RunKey>,
     run: Arc<DagRun>,
     task: TaskInstance,
+    tracked: Option<Tracked>,
+    totals: Vec<Attribute>,
 }
 
 impl TaskHandle {
@@ -34,7 +40,7 @@ impl TaskHandle {
     }
 
     pub(crate) fn new(inner: Arc<Inner>, run_key: Arc<RunKey>, run: Arc<DagRun>, task: TaskInstance) -> Self {
-        Self(Some(Running { inner, run_key, run, task }))
+        Self(Some(Running { inner, run_key, run, task, tracked: None, totals: Vec::new() }))
     }
 
     /// Adds an attribute to the span.
@@ -56,6 +62,30 @@ impl TaskHandle {
     pub fn resumed(&self) {
         if let Some(running) = &self.0 {
             running.report(TaskChange::Resumed, TaskDetails::default());
+        }
+    }
+
+    /// Tracks what a process and all its descendants use, from now until the try ends: the span tells their peak of
+    /// memory and their processor time, `task.memory.*` and `task.cpu.time` count them. All tracked tries of this handle's
+    /// [`Dagtel`](crate::Dagtel) share one thread.
+    pub fn track(&mut self, pid: u32) {
+        if let Some(running) = &mut self.0 {
+            let Running { inner, run_key, task, .. } = &*running;
+            running.tracked = Some(memory::track(inner, run_key, &task.key, pid));
+        }
+    }
+
+    /// Reports how the try's process ended: by success, or by failure with `error.type` = `oom_killed`,
+    /// `signal:SIGKILL`, `exit:1` and the like.
+    pub fn exited(mut self, end: ProcessEnd<'_>) {
+        let Some(running) = &mut self.0 else { return };
+        let mut usage = running.tracked.take().map(Tracked::stop).unwrap_or_default();
+        end.add_to(&mut usage);
+        running.used(&usage);
+        running.totals.push((attribute::PROCESS_EXIT_CODE, end.exit_code().into()));
+        match end.death(&usage) {
+            None => self.end(TaskState::Success, None),
+            Some(death) => self.end(TaskState::Failed, Some(death)),
         }
     }
 
@@ -92,13 +122,16 @@ impl TaskHandle {
     }
 
     fn end(&mut self, state: TaskState, error: Option<Exception>) {
-        let Some(running) = self.0.take() else { return };
-        let inner = &running.inner;
-        if inner.listeners.is_empty() {
+        let Some(mut running) = self.0.take() else { return };
+        if let Some(tracked) = running.tracked.take() {
+            running.used(&tracked.stop());
+        }
+        if running.inner.listeners.is_empty() {
             running.report_end(state, error);
             return;
         }
         running.report_end(state, error.clone());
+        let inner = &running.inner;
         let (run, task) = (&running.run, &running.task);
         inner.tell(|listener| match state {
             TaskState::Success => listener.on_task_instance_success(run, task),
@@ -132,9 +165,16 @@ impl Running {
         self.inner.task_event(&self.run_key, self.inner.now(), change, &self.task, details);
     }
 
-    fn report_end(&self, state: TaskState, error: Option<Exception>) {
-        let exception = error.map(Box::new);
-        self.report(TaskChange::Finished(state), TaskDetails { exception, ..TaskDetails::default() });
+    /// Keeps what the try used in all for the report of its end.
+    fn used(&mut self, usage: &Usage) {
+        self.totals = memory::totals(usage);
+        self.inner.memory.tell_peak(&self.run_key, &self.task.key, usage);
+    }
+
+    fn report_end(&mut self, state: TaskState, error: Option<Exception>) {
+        let attributes = std::mem::take(&mut self.totals);
+        let details = TaskDetails { exception: error.map(Box::new), attributes, ..TaskDetails::default() };
+        self.report(TaskChange::Finished(state), details);
     }
 }
 
