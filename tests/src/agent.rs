@@ -1,5 +1,6 @@
 //! `dagtel agent` as a process that tests start, kill and start again.
 
+use std::fs::File;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -7,6 +8,11 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::command::dagtel;
+
+fn arguments<'a>(command: &'a mut Command, spool: &Path, endpoint: &str) -> &'a mut Command {
+    let timing = ["agent", "--metric-interval", "0.2", "--adoption", "1"];
+    command.args(timing).args(["--endpoint", endpoint, "--spool"]).arg(spool)
+}
 
 /// A running agent. Killed when it is dropped.
 #[derive(Debug)]
@@ -18,18 +24,21 @@ impl Agent {
     /// # Panics
     /// When it cannot be started.
     pub fn start(spool: &Path, endpoint: &str) -> Self {
-        let mut command = dagtel();
-        command.args([
-            "agent",
-            "--metric-interval",
-            "0.2",
-            "--adoption",
-            "1",
-            "--endpoint",
-            endpoint,
-            "--spool",
-        ]);
-        Self::spawn(command.arg(spool).stdout(Stdio::null()).stderr(Stdio::null()))
+        Self::spawn(arguments(&mut dagtel(), spool, endpoint).stdout(Stdio::null()).stderr(Stdio::null()))
+    }
+
+    /// Starts one that may have at most so many files open, and whose messages go to the file `said`.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub fn start_with_descriptors(spool: &Path, endpoint: &str, descriptors: u32, said: &Path) -> Self {
+        let said = File::create(said).expect("the file for its messages can be made");
+        let mut shell = Command::new("sh");
+        shell
+            .args(["-c", &format!("ulimit -n {descriptors}; exec \"$0\" \"$@\"")])
+            .arg(dagtel().get_program());
+        shell.env_remove("OTEL_EXPORTER_OTLP_ENDPOINT").env_remove("OTEL_RESOURCE_ATTRIBUTES");
+        Self::spawn(arguments(&mut shell, spool, endpoint).stdout(Stdio::null()).stderr(said))
     }
 
     fn spawn(command: &mut Command) -> Self {

@@ -110,9 +110,14 @@ fn lock(path: &Path, name: &str) -> Result<File> {
 
 /// The directory for build logs.
 pub(crate) fn logs() -> Result<PathBuf> {
-    let logs = root()?.join("logs");
-    fs::create_dir_all(&logs).map_err(at("Making the log directory", &logs))?;
-    Ok(logs)
+    directory("logs")
+}
+
+/// A directory of this name in the cache.
+pub(crate) fn directory(name: &str) -> Result<PathBuf> {
+    let directory = root()?.join(name);
+    fs::create_dir_all(&directory).map_err(at("Making the directory", &directory))?;
+    Ok(directory)
 }
 
 /// `$DAGTEL_CACHE`, else `$XDG_CACHE_HOME/dagtel`, else `~/.cache/dagtel`. The test harness looks in the same place.

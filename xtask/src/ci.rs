@@ -4,7 +4,7 @@ use crate::{
     cache::{self, Recipe},
     command::{Job, cargo, on_path, run_through},
     failure::{Failure, Result},
-    test,
+    fuzz, test,
 };
 use std::{
     path::PathBuf,
@@ -20,11 +20,12 @@ struct Step {
     run: fn() -> Result<()>,
 }
 
-const STEPS: [Step; 5] = [
+const STEPS: [Step; 6] = [
     Step { name: "format", run: format },
     Step { name: "clippy", run: clippy },
     Step { name: "documentation", run: documentation },
     Step { name: "tests", run: || test::run(&[]) },
+    Step { name: "fuzz", run: || fuzz::run(fuzz::SECONDS) },
     Step { name: "dependencies", run: dependencies },
 ];
 
@@ -59,7 +60,8 @@ fn print_table(times: &[Duration], failed: bool) {
 }
 
 fn format() -> Result<()> {
-    run_through(&mut cargo(&["fmt", "--all", "--check"]))
+    run_through(&mut cargo(&["fmt", "--all", "--check"]))?;
+    run_through(&mut cargo(&["fmt", "--manifest-path", fuzz::MANIFEST, "--check"]))
 }
 
 fn clippy() -> Result<()> {

@@ -6,6 +6,7 @@ mod ci;
 mod collector;
 mod command;
 mod failure;
+mod fuzz;
 mod jaeger;
 mod parts;
 mod prometheus;
@@ -32,6 +33,12 @@ enum Task {
         #[arg(last = true)]
         arguments: Vec<String>,
     },
+    /// Build the fuzz targets and run each for a while; what they find is kept in the cache
+    Fuzz {
+        /// How long each runs
+        #[arg(long, default_value_t = fuzz::SECONDS)]
+        seconds: u64,
+    },
     /// Run everything that a change must pass, cheap checks first
     Ci,
 }
@@ -40,6 +47,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Task::Setup => parts::set_up().map(|parts| parts.print()),
         Task::Test { arguments } => test::run(&arguments),
+        Task::Fuzz { seconds } => fuzz::run(seconds),
         Task::Ci => ci::run(),
     };
     match outcome {

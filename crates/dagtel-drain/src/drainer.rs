@@ -78,7 +78,7 @@ pub struct Drainer {
     state: State,
     metrics_due: Timestamp,
     counts_at_start: Counts,
-    _lock: DirLock,
+    lock: DirLock,
 }
 
 /// What one step did.
@@ -97,6 +97,8 @@ pub struct Step {
     pub inbox_alive: bool,
     /// What was wrong with lines of the inbox.
     pub inbox: inbox::InboxCounts,
+    /// Whether the directory was removed or replaced since the step before. What was in it and not sent is gone.
+    pub replaced: bool,
 }
 
 impl Drainer {
@@ -126,7 +128,7 @@ impl Drainer {
             state,
             metrics_due: Timestamp::MIN,
             counts_at_start: Counts::default(),
-            _lock: lock,
+            lock,
         };
         drainer.counts_at_start = drainer.state.counts.clone();
         drainer
@@ -187,7 +189,10 @@ impl Drainer {
     }
 
     fn step_until(&mut self, now: SystemTime, watermark: Timestamp) -> io::Result<Step> {
-        let mut step = Step::default();
+        let mut step = Step { replaced: !self.lock.is_in_place(), ..Step::default() };
+        if step.replaced {
+            self.begin_anew(now)?;
+        }
         let mut dead = Vec::new();
         self.read_journal(&mut step, &mut dead)?;
         self.read_inbox(&mut step, &mut dead)?;
@@ -214,6 +219,23 @@ impl Drainer {
             self.clean_up(now);
         }
         Ok(step)
+    }
+
+    /// Takes over what is where the directory was: made anew, or replaced by another. Without its lock there could be two
+    /// drainers.
+    fn begin_anew(&mut self, now: SystemTime) -> io::Result<()> {
+        let fresh = Self::open(self.layout.clone(), self.options.clone(), now).map_err(io::Error::other)?;
+        let taken =
+            || io::Error::other("it was removed or replaced, and another process drains what is there now");
+        let mut fresh = fresh.ok_or_else(taken)?;
+        if fresh.state.counts.events == 0 {
+            // Nobody drained it before: what is folded so far stays true.
+            std::mem::swap(&mut fresh.state, &mut self.state);
+        }
+        // A shipper has seen the numbers so far.
+        fresh.state.next_frame = fresh.state.next_frame.max(self.state.next_frame);
+        *self = fresh;
+        Ok(())
     }
 
     fn metrics(&mut self, now: Timestamp) -> Vec<Frame> {

@@ -126,7 +126,8 @@ impl Agent<'_> {
             // A step that took long because much is open is followed by a longer rest.
             sleep_unless(stop, rest.max(began.elapsed() * 4));
         }
-        drainer.step(SystemTime::now())?;
+        let last = drainer.step(SystemTime::now());
+        last.map_err(|error| anyhow::anyhow!("the spool directory {dir} cannot be drained: {error}"))?;
         shipper.stop(self.options.shutdown_deadline);
         terminal::note(&format!("stopped draining {dir}; what is not sent stays there"));
         Ok(())
@@ -194,6 +195,11 @@ impl Health {
     fn tell(&mut self, step: &Step, shipper: &Shipper) {
         if std::mem::take(&mut self.cannot_drain) {
             terminal::note("the spool directory can be drained again");
+        }
+        if step.replaced {
+            terminal::complain(
+                "the spool directory was removed or replaced; what was in it and not sent is gone; beginning anew",
+            );
         }
         if let Some(bad) = &step.inbox.first_bad {
             terminal::note(&format!("{bad} ({} bad lines in this step)", step.inbox.bad_lines));

@@ -345,6 +345,18 @@ mod tests {
         assert_eq!(serde_json::to_string(&EventLine::from(&event)).unwrap(), json);
     }
 
+    /// Found by fuzzing: one ordinary number in ten was read as its neighbour.
+    #[test]
+    fn a_float_is_read_as_it_was_written() {
+        for float in [423.20917087271323, 1234.5678901234567, 13.370000000000001, 5e-324, f64::MAX] {
+            let json = format!(
+                r#"{{"event":"dag_run.started","at":1,"dag_id":"d","run_id":"r","attributes":{{"a":{float:e}}}}}"#
+            );
+            let Fact::Run { details, .. } = read(&json).unwrap().fact else { panic!("it is about the run") };
+            assert_eq!(details.attributes, [("a".into(), Value::Float(float))]);
+        }
+    }
+
     #[test]
     fn what_is_missing_or_wrong_is_named() {
         let check = |json, part: &str| {

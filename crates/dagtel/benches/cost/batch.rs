@@ -55,6 +55,13 @@ pub(crate) struct Events {
     last: Option<Event>,
 }
 
+impl Events {
+    /// All of them, in their order.
+    pub(crate) fn into_events(self) -> impl Iterator<Item = Event> {
+        self.first.into_iter().chain(self.last)
+    }
+}
+
 /// dagtel's way. The fold stays from batch to batch, as it does in a drainer; every batch is of new runs.
 pub(crate) struct Ours {
     shape: Shape,
@@ -153,7 +160,13 @@ pub(crate) struct Theirs {
 
 impl Theirs {
     pub(crate) fn new() -> Self {
-        let resource = Resource::builder_empty()
+        let scope = InstrumentationScope::builder("bench").with_version("0.1.0").build();
+        Self { resource: (&Self::resource()).into(), scope }
+    }
+
+    /// Who emits, in as many words as dagtel uses.
+    pub(crate) fn resource() -> Resource {
+        Resource::builder_empty()
             .with_service_name(sample::DAG)
             .with_attributes([
                 opentelemetry::KeyValue::new("service.namespace", "default"),
@@ -161,9 +174,7 @@ impl Theirs {
                 opentelemetry::KeyValue::new("telemetry.sdk.name", "opentelemetry"),
                 opentelemetry::KeyValue::new("telemetry.sdk.version", "0.33.1"),
             ])
-            .build();
-        let scope = InstrumentationScope::builder("bench").with_version("0.1.0").build();
-        Self { resource: (&resource).into(), scope }
+            .build()
     }
 
     /// Spans with the twelve attributes, and those of their runs with none.

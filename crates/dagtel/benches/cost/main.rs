@@ -4,6 +4,7 @@
 //! this hour.
 
 mod batch;
+mod drain_rate;
 mod engine_thread;
 mod event_to_otlp;
 mod fold_rate;
@@ -12,6 +13,7 @@ mod off;
 mod ratio;
 mod sample;
 mod sides;
+mod sink;
 
 use std::time::Duration;
 
@@ -35,5 +37,6 @@ fn main() {
     journal::table(&mut table);
     event_to_otlp::table(&mut table);
     fold_rate::table(&mut table);
+    drain_rate::table(&mut table);
     table.print();
 }
