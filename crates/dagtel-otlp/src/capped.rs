@@ -1,16 +1,20 @@
-//! The only gzip decompressor of the project: it stops at a limit.
+//! The only decompressors of the project, for gzip and zlib: they stop at a limit.
 //!
 //! A few kilobytes of gzip can unfold to gigabytes, so whoever decompresses what a stranger sent must say beforehand
 //! how much memory it may cost. `clippy.toml` bans flate2's own decoders everywhere else; this file is the way around
 //! the ban, and it never holds more than the caller's limit (plus one byte, which proves that the limit was passed).
 //!
-//! The whole input must be gzip: one member or several in a row, each complete and with the right checksum. Anything
-//! behind the last member is an error, because a request that carries more than it declares was cut or glued wrongly.
+//! The whole input of [`gunzip`] must be gzip: one member or several in a row, each complete and with the right
+//! checksum. Anything behind the last member is an error, because a request that carries more than it declares was
+//! cut or glued wrongly. [`unzlib`] leaves alone what follows the one stream, as zlib's own readers do.
 
 use std::io::{ErrorKind, Read};
 
-#[allow(clippy::disallowed_types, reason = "the one place where the raw decoder is wrapped in a limit")]
-use flate2::bufread::GzDecoder;
+#[allow(
+    clippy::disallowed_types,
+    reason = "the one place where the raw decoders are wrapped in a limit"
+)]
+use flate2::bufread::{GzDecoder, ZlibDecoder};
 
 /// The two bytes every gzip member begins with.
 const MAGIC: [u8; 2] = [0x1f, 0x8b];
@@ -94,6 +98,43 @@ pub fn gunzip_within(input: &[u8], max_in: usize, max_out: usize) -> Result<Vec<
     gunzip(input, max_out)
 }
 
+/// Why zlib data was not decompressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ZlibError {
+    /// The output passed its limit; decompression stopped there.
+    #[error("the data unfolds to more than the {limit} bytes accepted")]
+    OutputTooLarge {
+        /// Bytes allowed.
+        limit: usize,
+    },
+    /// The input ends before its stream does.
+    #[error("the data ends in the middle of the zlib stream; it was cut on the way")]
+    Truncated,
+    /// The input does not begin like zlib, is damaged, or its checksum is wrong.
+    #[error("the data is no zlib stream, or a damaged one")]
+    Invalid,
+}
+
+/// Decompresses the zlib stream that `input` begins with, to at most `max_out` bytes. What follows it is ignored.
+///
+/// # Errors
+///
+/// [`ZlibError`] when the output would be larger than `max_out`, or when the stream is not complete and undamaged.
+#[allow(clippy::disallowed_types, reason = "the one place where the raw decoder is wrapped in a limit")]
+pub fn unzlib(input: &[u8], max_out: usize) -> Result<Vec<u8>, ZlibError> {
+    let mut out = Vec::new();
+    let mut limited = ZlibDecoder::new(input).take((max_out as u64).saturating_add(1));
+    limited.read_to_end(&mut out).map_err(|error| match error.kind() {
+        ErrorKind::UnexpectedEof => ZlibError::Truncated,
+        _ => ZlibError::Invalid,
+    })?;
+    if out.len() > max_out {
+        return Err(ZlibError::OutputTooLarge { limit: max_out });
+    }
+    Ok(out)
+}
+
 /// Appends one member to `out` and returns what follows it.
 #[allow(clippy::disallowed_types, reason = "the one place where the raw decoder is wrapped in a limit")]
 fn unfold_member<'a>(input: &'a [u8], out: &mut Vec<u8>, max_out: usize) -> Result<&'a [u8], CappedError> {
@@ -117,7 +158,8 @@ fn explain(error: &std::io::Error) -> CappedError {
 mod tests {
     use std::io::Write;
 
-    use flate2::{Compress, Compression, FlushCompress, write::GzEncoder};
+    use flate2::write::{GzEncoder, ZlibEncoder};
+    use flate2::{Compress, Compression, FlushCompress};
 
     use super::*;
 
@@ -210,5 +252,36 @@ mod tests {
         let refused = CappedError::InputTooLarge { len: packed.len(), limit };
         assert_eq!(gunzip_within(&packed, limit, 1000), Err(refused));
         assert_eq!(gunzip_within(&packed, packed.len(), 1000).unwrap().len(), 1000);
+    }
+
+    fn zlib(data: &[u8]) -> Vec<u8> {
+        let mut encoder = ZlibEncoder::new(Vec::new(), Compression::best());
+        encoder.write_all(data).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    #[test]
+    fn a_zlib_stream_comes_back_up_to_the_limit_and_what_follows_it_is_ignored() {
+        let packed = [zlib(&[1; 1000]), b"more".to_vec()].concat();
+        assert_eq!(unzlib(&packed, 1000), Ok(vec![1; 1000]));
+        assert_eq!(unzlib(&packed, 999), Err(ZlibError::OutputTooLarge { limit: 999 }));
+        assert_eq!(unzlib(&zlib(&vec![0; 64 * MIB]), MIB), Err(ZlibError::OutputTooLarge { limit: MIB }));
+    }
+
+    #[test]
+    fn a_zlib_stream_that_is_cut_or_damaged_is_refused() {
+        let data = b"some words that are worth compressing, some words";
+        let packed = zlib(data);
+        for cut in 0..packed.len() {
+            assert_eq!(unzlib(&packed[..cut], 1000), Err(ZlibError::Truncated), "cut at {cut}");
+        }
+        for at in 0..packed.len() {
+            let mut damaged = packed.clone();
+            damaged[at] ^= 0x55;
+            assert!(unzlib(&damaged, 1000).is_err(), "byte {at}");
+        }
+        for other in [&b"not zlib at all"[..], b"{}", &gzip(data), &packed[2..]] {
+            assert_eq!(unzlib(other, 1000), Err(ZlibError::Invalid));
+        }
     }
 }

@@ -121,9 +121,10 @@ fn outbox(load: &Load, road: &Road) -> f64 {
 /// dagtel's way from the journal, by the two threads that an agent has.
 fn journal(load: &Load, road: &Road) -> f64 {
     let (_dir, layout) = new_spool();
-    let writer = Journal::open(&layout, Durability::Process).expect("a new directory");
+    let writer =
+        Journal::open(&layout, Durability::Process, |reason, _| panic!("{reason}")).expect("a new directory");
     for event in &load.events {
-        writer.append(&guard::admit(event.clone()).0).expect("there is room");
+        writer.append(guard::admit(event.clone()).0);
     }
     drop(writer);
     let mut options = DrainerOptions::new(identity());
