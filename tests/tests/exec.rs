@@ -1,11 +1,13 @@
 //! `dagtel exec` and `dagtel run` with an agent beside them: what becomes of commands as telemetry.
 
 use std::fs;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use dagtel_proc::Cgroup;
 use dagtel_system_tests::agent::Agent;
 use dagtel_system_tests::command::dagtel;
 use dagtel_system_tests::wait::until;
@@ -266,4 +268,32 @@ fn what_a_running_command_uses_is_told_while_it_runs() {
     assert!(matches!(usage(&taken), Some(Value::Int(100_000..))), "{:?}", usage(&taken));
     fs::write(&go, "").unwrap();
     assert!(wrapper.wait().unwrap().success());
+}
+
+#[test]
+fn a_kill_for_want_of_memory_is_told_from_any_other() {
+    let rig = Rig::start();
+    let name = format!("dagtel-test-exec-{}", std::process::id());
+    let group = match Cgroup::create(&name, Some(64 << 20)) {
+        Ok(group) if group.oom_kills().is_some() => group,
+        Ok(_) => return println!("skipped: nothing counts kills for want of memory here"),
+        Err(error) => return println!("skipped: {error}"),
+    };
+    let exec = |task: &str, command: &[&str]| {
+        let options = ["exec", "--dag-id", "oom", "--run-id", "r", "--task-id", task, "--"];
+        let mut command = rig.dagtel(&[&options, command].concat());
+        let (mut child, joined) = group.spawn(&mut command).expect("dagtel can be started");
+        joined.expect("root may join its own group");
+        child.wait().expect("it can be waited for")
+    };
+    let greedy = "held = [b'x' * (1 << 20) for _ in range(200)]";
+    assert_eq!(exec("greedy", &["python3", "-c", greedy]).signal(), Some(9));
+    assert_eq!(exec("killed", &["sh", "-c", "kill -9 $$"]).signal(), Some(9));
+    let taken = rig.wait_for_spans(2);
+    assert_eq!(attribute(one(&taken, "task_run.greedy"), "error.type"), Some("oom_killed"));
+    assert_eq!(attribute(one(&taken, "task_run.killed"), "error.type"), Some("signal:SIGKILL"));
+    let taken =
+        rig.collector.wait_for(|taken| taken.value("airflow.ti.finish", &[("task_id", "killed")]).is_some());
+    let kills = |task| taken.value("airflow.task.oom_kills", &[("task_id", task)]);
+    assert_eq!((kills("greedy"), kills("killed")), (Some(Value::Int(1)), None));
 }

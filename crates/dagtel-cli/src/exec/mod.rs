@@ -213,9 +213,9 @@ impl Options {
             output::prepare(&mut command);
         }
         self.say(&format!("trace {}", dagtel::core::id::RunIds::of(&run.key).trace_id));
-        let cgroup = self.cgroup.then(|| self.own_cgroup()).flatten();
+        let own = self.cgroup.then(own_cgroup).flatten();
         let nursery = Nursery::new().map_err(|error| (NOT_EXECUTABLE, error))?;
-        let running = nursery.start(&mut command, |command| match &cgroup {
+        let running = nursery.start(&mut command, |command| match &own {
             Some(group) => {
                 let (child, joined) = group.spawn(command)?;
                 joined
@@ -225,18 +225,14 @@ impl Options {
             None => command.spawn(),
         });
         match running {
-            Ok(running) => Ok(Started { running, cgroup }),
+            Ok(running) => {
+                // The group that it shares with others knows at least whether memory ran out in it.
+                let cgroup = own.or_else(|| Cgroup::of(running.pid()).ok());
+                Ok(Started { running, cgroup })
+            }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err((NOT_FOUND, error)),
             Err(error) => Err((NOT_EXECUTABLE, error)),
         }
-    }
-
-    /// A cgroup, or a word why there is none: who asks for one wants to know.
-    fn own_cgroup(&self) -> Option<Cgroup> {
-        let name = format!("dagtel-exec-{}", std::process::id());
-        Cgroup::create(&name, None)
-            .inspect_err(|error| screen::note(&format!("dagtel: no cgroup of its own: {error}")))
-            .ok()
     }
 
     fn say(&self, text: &str) {
@@ -244,6 +240,14 @@ impl Options {
             screen::note(&format!("dagtel: {text}"));
         }
     }
+}
+
+/// A cgroup, or a word why there is none: who asks for one wants to know.
+fn own_cgroup() -> Option<Cgroup> {
+    let name = format!("dagtel-exec-{}", std::process::id());
+    Cgroup::create(&name, None)
+        .inspect_err(|error| screen::note(&format!("dagtel: no cgroup of its own: {error}")))
+        .ok()
 }
 
 /// The command as it runs.
