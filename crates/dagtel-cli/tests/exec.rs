@@ -209,3 +209,39 @@ fn a_command_without_a_dag_is_wrong_usage() {
     assert_eq!(output.status.code(), Some(2));
     assert!(text(&output.stderr).contains("--dag-id"));
 }
+
+/// Runs a shell line on a terminal, with `dagtel exec` as `$E`.
+fn on_a_terminal(line: &str, words: &[&str]) -> Output {
+    let spool = tempfile::tempdir().expect("a temporary directory");
+    let mut command = Command::new("python3");
+    command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/exec_terminal.py")).arg(line).args(words);
+    let exec = concat!(env!("CARGO_BIN_EXE_dagtel"), " exec --dag-id dag --task-id task --");
+    command.env("E", exec).env("DAGTEL_SPOOL_DIR", spool.path());
+    output(command)
+}
+
+fn assert_success(output: &Output) {
+    assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
+}
+
+#[test]
+fn a_command_has_the_terminal_and_gives_it_back() {
+    // `cat` reads from the terminal until its end (^D); what the shell reads next must not be refused.
+    let line = "$E cat; read word; echo \"got $word\"";
+    assert_success(&on_a_terminal(line, &["one\\n", "?one\r\none", "\\x04", "two\\n", "?got two"]));
+}
+
+#[test]
+fn keys_reach_the_command_alone() {
+    // ^C ends `cat`, and a script without job control goes on as its shell sees fit.
+    let line = "trap 'echo trapped' INT; $E cat; echo \"code $?\"";
+    assert_success(&on_a_terminal(line, &["one\\n", "?one\r\none", "\\x03", "?code 130"]));
+}
+
+#[test]
+fn a_shell_with_job_control_sees_one_job() {
+    // It stops by SIGSTOP, whichever signal stopped the command.
+    let line = "set -m; $E cat; echo \"code $?\"; fg >/dev/null";
+    let words = ["one\\n", "?one\r\none", "\\x1a", "?code 147", "two\\n", "?two\r\ntwo", "\\x04"];
+    assert_success(&on_a_terminal(line, &words));
+}
