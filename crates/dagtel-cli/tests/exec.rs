@@ -52,6 +52,13 @@ fn ready(spool: &Path, script: &str) -> Child {
     child
 }
 
+/// Whether whoever runs the tests ignores a signal, as `nohup` does: then every command below inherits that.
+fn is_ignored(signal: i32) -> bool {
+    let status = fs::read_to_string("/proc/self/status").expect("Linux tells of a process in /proc");
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).expect("SigIgn is among it");
+    u64::from_str_radix(mask.trim(), 16).expect("it is a mask") >> (signal - 1) & 1 == 1
+}
+
 fn send(child: &Child, signal: Signal) {
     kill_process(Pid::from_child(child), signal).expect("the wrapper lives");
 }
@@ -63,7 +70,9 @@ fn exit_codes_and_signals_come_through() {
         let status = output(exec(spool.path(), &["sh", "-c", &format!("exit {code}")])).status;
         assert_eq!((status.code(), status.signal()), (Some(code), None));
     }
-    for signal in [1, 2, 3, 6, 9, 10, 13, 14, 15, 24, 31] {
+    // SIGPIPE is ignored by Rust's runtime alone, which no child inherits.
+    let tried = [1, 2, 3, 6, 9, 10, 13, 14, 15, 24, 31];
+    for signal in tried.into_iter().filter(|signal| *signal == 13 || !is_ignored(*signal)) {
         let status = output(exec(spool.path(), &["sh", "-c", &format!("kill -{signal} $$")])).status;
         assert_eq!((status.code(), status.signal()), (None, Some(signal)));
     }
@@ -95,6 +104,10 @@ fn every_signal_reaches_the_command() {
         ("WINCH", Signal::WINCH),
     ];
     for (index, (name, signal)) in signals.into_iter().enumerate() {
+        if is_ignored(signal.as_raw()) {
+            println!("SIG{name} is ignored by whoever runs this test");
+            continue;
+        }
         let code = 40 + i32::try_from(index).unwrap();
         let mut child = trapping(spool.path(), &format!("trap 'exit {code}' {name}"));
         send(&child, signal);
