@@ -3,6 +3,7 @@
 //! It holds every text and list to its limit ([`crate::limits`]) before anything is kept, and counts what it cut.
 
 use std::borrow::Cow;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -114,9 +115,12 @@ fn truncate<T>(list: &mut Vec<T>, most: usize, cut: &mut u32) {
     }
 }
 
-fn text(text: &mut SmolStr, most: usize, cut: &mut u32) {
+fn text<T>(text: &mut T, most: usize, cut: &mut u32)
+where
+    T: Deref<Target = str> + From<SmolStr>,
+{
     if text.len() > most {
-        *text = limits::clip(text, most).into();
+        *text = SmolStr::from(limits::clip(text, most)).into();
         *cut += 1;
     }
 }

@@ -1,6 +1,8 @@
 //! Attribute keys and values, the part of OpenTelemetry's attribute model that events use.
 
 use std::cmp::Ordering;
+use std::fmt;
+use std::ops::Deref;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub use smol_str::SmolStr;
@@ -8,7 +10,8 @@ pub use smol_str::SmolStr;
 /// One attribute: a key of the catalogue or the user's own, and its value.
 pub type Attribute = (SmolStr, Value);
 
-/// A text that a program gives: a literal is kept as it is, without copying it, and everything else is moved in.
+/// A text that a program gives: a literal is kept as it is, without copying it, and a `String` with the buffer it has, so
+/// that giving one costs the program's thread neither an allocation nor a release.
 ///
 /// A text that is borrowed for a shorter time has to be copied by whoever gives it, so that the copy can be seen
 /// (`name.to_owned()`, or [`SmolStr::new`], which allocates nothing for up to 23 bytes).
@@ -19,36 +22,116 @@ pub type Attribute = (SmolStr, Value);
 /// let literal: Text = "a literal of any length costs nothing".into();
 /// assert!(!SmolStr::from(literal).is_heap_allocated());
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Text(SmolStr);
+#[derive(Clone)]
+pub struct Text(Repr);
+
+#[derive(Clone)]
+enum Repr {
+    Smol(SmolStr),
+    Owned(Box<str>),
+}
+
+// As small as either of them: values are moved a lot.
+const _: () = assert!(size_of::<Text>() == size_of::<SmolStr>());
+
+impl Text {
+    /// A literal.
+    #[inline]
+    pub const fn new_static(text: &'static str) -> Self {
+        Self(Repr::Smol(SmolStr::new_static(text)))
+    }
+
+    /// The text itself.
+    #[inline]
+    pub fn as_str(&self) -> &str {
+        match &self.0 {
+            Repr::Smol(text) => text,
+            Repr::Owned(text) => text,
+        }
+    }
+}
+
+impl Deref for Text {
+    type Target = str;
+
+    #[inline]
+    fn deref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl fmt::Debug for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_str().fmt(f)
+    }
+}
+
+impl PartialEq for Text {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for Text {}
+
+impl PartialOrd for Text {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Text {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.as_str().cmp(other.as_str())
+    }
+}
+
+impl Serialize for Text {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        SmolStr::deserialize(deserializer).map(Self::from)
+    }
+}
 
 impl From<&'static str> for Text {
+    #[inline]
     fn from(text: &'static str) -> Self {
-        Self(SmolStr::new_static(text))
+        Self::new_static(text)
     }
 }
 
 impl From<String> for Text {
+    #[inline]
     fn from(text: String) -> Self {
-        Self(text.into())
+        Self(Repr::Owned(text.into_boxed_str()))
     }
 }
 
 impl From<SmolStr> for Text {
+    #[inline]
     fn from(text: SmolStr) -> Self {
-        Self(text)
+        Self(Repr::Smol(text))
     }
 }
 
 impl From<Text> for SmolStr {
+    #[inline]
     fn from(text: Text) -> Self {
-        text.0
+        match text.0 {
+            Repr::Smol(text) => text,
+            Repr::Owned(text) => text.into(),
+        }
     }
 }
 
 /// The value of an attribute.
 ///
-/// Strings of up to 23 bytes and static ones cost no allocation ([`SmolStr`]). A list holds strings only, which is all
+/// Static strings cost no allocation, others keep the buffer they came in ([`Text`]). A list holds strings only, which is all
 /// the telemetry contract needs (`execution_modes`, `upstream_task_ids`).
 ///
 /// In JSON it is the plain value; binary forms, which do not say of what type a value is, carry that beside it.
@@ -63,7 +146,7 @@ pub enum Value {
     /// A double. Values that are not finite are left out where they would make invalid output.
     Float(f64),
     /// Text.
-    Str(#[schemars(with = "String")] SmolStr),
+    Str(#[schemars(with = "String")] Text),
     /// A list of texts.
     List(#[schemars(with = "Vec<String>")] Vec<SmolStr>),
 }
@@ -94,7 +177,7 @@ enum Plain {
     Bool(bool),
     Int(i64),
     Float(f64),
-    Str(SmolStr),
+    Str(Text),
     List(Vec<SmolStr>),
 }
 
@@ -104,7 +187,7 @@ enum Tagged {
     Bool(bool),
     Int(i64),
     Float(f64),
-    Str(SmolStr),
+    Str(Text),
     List(Vec<SmolStr>),
 }
 
@@ -159,6 +242,7 @@ impl Eq for Value {}
 macro_rules! from {
     ($($ty:ty => $variant:ident),* $(,)?) => {
         $(impl From<$ty> for Value {
+            #[inline]
             fn from(value: $ty) -> Self {
                 Self::$variant(value.into())
             }
@@ -173,7 +257,8 @@ from! {
 
 /// A literal, which is not copied; see [`Text`].
 impl From<&'static str> for Value {
+    #[inline]
     fn from(text: &'static str) -> Self {
-        Self::Str(SmolStr::new_static(text))
+        Self::Str(Text::new_static(text))
     }
 }

@@ -1,7 +1,7 @@
 //! Who emits: what the resource of every signal says.
 
 use dagtel_core::catalog::metric::DEFAULT_PREFIX;
-use dagtel_core::value::{Attribute, SmolStr, Value};
+use dagtel_core::value::{Attribute, SmolStr};
 
 /// What the resources say, and the tags that everything carries.
 ///
@@ -58,7 +58,7 @@ impl Identity {
         // Without a name the specification asks for `unknown_service` (resource semantic conventions).
         attributes.extend(own.iter().map(|(key, value)| match (*key, value.as_str()) {
             ("service.name", "") => text(key, "unknown_service"),
-            _ => (SmolStr::new_static(key), Value::Str((*value).clone())),
+            _ => (SmolStr::new_static(key), (*value).clone().into()),
         }));
         let known = attributes.len();
         for attribute in &self.resource {
@@ -74,5 +74,5 @@ impl Identity {
 }
 
 fn text(key: &'static str, value: &'static str) -> Attribute {
-    (SmolStr::new_static(key), Value::Str(SmolStr::new_static(value)))
+    (SmolStr::new_static(key), value.into())
 }

@@ -137,7 +137,7 @@ impl Builder {
 
     /// A tag that every metric and every span carries.
     pub fn tag(mut self, key: impl Into<SmolStr>, value: impl Into<SmolStr>) -> Self {
-        self.identity.tags.push((key.into(), Value::Str(value.into())));
+        self.identity.tags.push((key.into(), Value::from(value.into())));
         self
     }
 
@@ -325,7 +325,7 @@ fn resource_from_environment() -> Vec<Attribute> {
     let resource = Resource::builder_empty().with_detector(Box::new(EnvResourceDetector::new())).build();
     let mut attributes: Vec<Attribute> = resource
         .iter()
-        .map(|(key, value)| (key.as_str().into(), Value::Str(value.as_str().into())))
+        .map(|(key, value)| (key.as_str().into(), SmolStr::new(value.as_str()).into()))
         .collect();
     attributes.sort();
     attributes

@@ -44,6 +44,7 @@ impl DagRun {
 
     /// How many times this run was cleared before; 0 at first. Every attempt is a trace of its own.
     #[must_use]
+    #[inline]
     pub fn attempt(mut self, attempt: u32) -> Self {
         self.key.attempt = attempt;
         self
@@ -131,6 +132,7 @@ impl TaskInstance {
 
     /// The index of a mapped task instance.
     #[must_use]
+    #[inline]
     pub fn map_index(mut self, index: i32) -> Self {
         self.key.map_index = index;
         self
@@ -138,6 +140,7 @@ impl TaskInstance {
 
     /// The try, from 1.
     #[must_use]
+    #[inline]
     pub fn try_number(mut self, number: u32) -> Self {
         self.key.try_number = number;
         self

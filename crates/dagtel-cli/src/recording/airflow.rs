@@ -13,7 +13,7 @@ use dagtel_core::event::{
 };
 use dagtel_core::key::{RunKey, TryKey, UNMAPPED};
 use dagtel_core::time::Timestamp;
-use dagtel_core::value::{Attribute, SmolStr, Value};
+use dagtel_core::value::{Attribute, SmolStr};
 use serde::Deserialize;
 
 /// Turns hooks into events. It remembers which attempt of a run is on, because the hooks of tasks do not say.
@@ -304,5 +304,5 @@ fn exception(failure: Failure) -> Exception {
 
 fn texts<const N: usize>(fields: [(SmolStr, &Option<SmolStr>); N]) -> Vec<Attribute> {
     let known = fields.into_iter().filter_map(|(key, value)| Some((key, value.clone()?)));
-    known.filter(|(_, text)| !text.is_empty()).map(|(key, text)| (key, Value::Str(text))).collect()
+    known.filter(|(_, text)| !text.is_empty()).map(|(key, text)| (key, text.into())).collect()
 }

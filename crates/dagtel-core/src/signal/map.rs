@@ -16,7 +16,7 @@ use crate::id::RunIds;
 use crate::key::{RunKey, TryKey, UNMAPPED};
 use crate::limits;
 use crate::time::Timestamp;
-use crate::value::{Attribute, Value};
+use crate::value::{Attribute, Text, Value};
 
 /// Jaeger 1.76 takes a span of no length for a negative one, warns, and changes it, so that its resend is no longer
 /// recognised.
@@ -205,13 +205,13 @@ fn exception((at, exception): (Timestamp, Box<Exception>)) -> SpanEvent {
         (attribute::EXCEPTION_STACKTRACE, stacktrace),
     ];
     let known = fields.into_iter().filter(|(_, text)| !text.is_empty());
-    let attributes = known.map(|(key, text)| (key, Value::Str(text))).collect();
+    let attributes = known.map(|(key, text)| (key, text.into())).collect();
     SpanEvent { at, name: event::EXCEPTION, attributes }
 }
 
 fn link_attributes(kind: LinkKind) -> &'static [Attribute] {
     const fn text(key: SmolStr, value: &'static str) -> Attribute {
-        (key, Value::Str(SmolStr::new_static(value)))
+        (key, Value::Str(Text::new_static(value)))
     }
     static DEPENDENCY: [Attribute; 2] =
         [text(attribute::LINK_TYPE, link::DEPENDENCY), text(attribute::LINK_DIRECTION, "upstream")];
@@ -226,7 +226,7 @@ fn link_attributes(kind: LinkKind) -> &'static [Attribute] {
 
 /// The link of a W3C `traceparent` (`00-<trace id>-<span id>-<flags>`), if it is one.
 fn trigger(traceparent: &str) -> Option<SpanLink> {
-    static TRIGGER: [Attribute; 1] = [(attribute::LINK_TYPE, Value::Str(SmolStr::new_static(link::TRIGGER)))];
+    static TRIGGER: [Attribute; 1] = [(attribute::LINK_TYPE, Value::Str(Text::new_static(link::TRIGGER)))];
     let mut parts = traceparent.split('-').skip(1);
     let trace_id = TraceId::from_hex(parts.next().filter(|id| id.len() == 32)?).ok()?;
     let span_id = SpanId::from_hex(parts.next().filter(|id| id.len() == 16)?).ok()?;

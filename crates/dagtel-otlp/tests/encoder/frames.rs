@@ -4,7 +4,7 @@ use dagtel_core::event::{RunDetails, RunState, TaskDetails, TaskState};
 use dagtel_core::key::{RunKey, TryKey};
 use dagtel_core::limits;
 use dagtel_core::signal::Span;
-use dagtel_core::value::{SmolStr, Value};
+use dagtel_core::value::SmolStr;
 use dagtel_otlp::{FRAME_BYTES, FRAME_ITEMS, Frame, Signal};
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
@@ -47,7 +47,7 @@ fn no_spans_are_no_frame() {
 #[test]
 fn a_frame_takes_no_more_when_it_is_large() {
     let long: SmolStr = "x".repeat(limits::STRING_BYTES).into();
-    let list = || (0..100).map(|n| (SmolStr::from(format!("k{n}")), Value::Str(long.clone())));
+    let list = || (0..100).map(|n| (SmolStr::from(format!("k{n}")), long.clone().into()));
     let mut story = Story::new();
     for try_number in 1..=20 {
         let key = TryKey { try_number, ..TryKey::new("load") };

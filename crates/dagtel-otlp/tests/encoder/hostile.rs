@@ -194,8 +194,7 @@ fn a_span_full_of_the_longest_texts_fits_a_request() {
     exception.stacktrace = "y".repeat(limits::STACKTRACE_BYTES).into();
     let mut story = Story::new();
     let (run, task) = (RunKey::new("sales", "r"), TryKey::new("t"));
-    let attributes =
-        (0..limits::ATTRIBUTES).map(|n| (format!("k{n}").into(), Value::Str(long.clone()))).collect();
+    let attributes = (0..limits::ATTRIBUTES).map(|n| (format!("k{n}").into(), long.clone().into())).collect();
     story.task(&run, &task, 0, TaskChange::Started, TaskDetails { attributes, ..TaskDetails::default() });
     for n in 1..=50 {
         let details = TaskDetails { exception: Some(Box::new(exception.clone())), ..TaskDetails::default() };

@@ -46,17 +46,19 @@ pub(crate) fn task_id(n: usize) -> String {
 /// The `n`th task as an engine describes it to dagtel.
 pub(crate) fn task(n: usize) -> TaskInstance {
     let index = i32::try_from(n).unwrap_or(i32::MAX);
-    TaskInstance::new(task_id(n)).map_index(index).attributes(attributes(n))
+    TaskInstance::new(task_id(n)).map_index(index).attributes(pairs(n))
 }
 
 /// The attributes as dagtel takes them.
 pub(crate) fn attributes(n: usize) -> Vec<Attribute> {
-    let mut attributes = Vec::with_capacity(12);
-    attributes.extend(STATIC.map(|(key, value)| (SmolStr::new_static(key), Value::from(value))));
-    attributes.extend(OWNED.map(|(key, value)| (SmolStr::new_static(key), Value::from(value.to_owned()))));
-    let numbers = NUMBERS.into_iter().zip(1i64..);
-    attributes.extend(numbers.map(|(key, step)| (SmolStr::new_static(key), Value::from(n as i64 * step))));
-    attributes
+    pairs(n).map(|(key, value)| (SmolStr::new_static(key), value)).collect()
+}
+
+fn pairs(n: usize) -> impl Iterator<Item = (&'static str, Value)> {
+    let fixed = STATIC.into_iter().map(|(key, value)| (key, Value::from(value)));
+    let made = OWNED.into_iter().map(|(key, value)| (key, Value::from(value.to_owned())));
+    let numbers = NUMBERS.into_iter().zip(1i64..).map(move |(key, step)| (key, Value::from(n as i64 * step)));
+    fixed.chain(made).chain(numbers)
 }
 
 /// The same attributes as OpenTelemetry's SDK takes them.
