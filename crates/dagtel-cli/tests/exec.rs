@@ -258,3 +258,14 @@ fn a_shell_with_job_control_sees_one_job() {
     let words = ["one\\n", "?one\r\none", "\\x1a", "?code 147", "two\\n", "?two\r\ntwo", "\\x04"];
     assert_success(&on_a_terminal(line, &words));
 }
+
+#[test]
+fn the_command_inherits_no_descriptor_that_is_not_the_callers() {
+    let spool = tempfile::tempdir().unwrap();
+    let listing = ["sh", "-c", "ls /proc/$$/fd"];
+    let plain = Command::new(listing[0]).args(&listing[1..]).output().unwrap();
+    for options in [&[][..], &["--track-memory"], &["--log-lines", "3"], &["--cgroup"]] {
+        let wrapped = output(exec_with(spool.path(), options, &listing));
+        assert_eq!(text(&wrapped.stdout), text(&plain.stdout), "{options:?}");
+    }
+}
