@@ -179,6 +179,18 @@ fn without_a_spool_the_command_runs_just_the_same() {
 }
 
 #[test]
+fn an_unreadable_variable_is_no_reason_not_to_run() {
+    let spool = tempfile::tempdir().unwrap();
+    for (name, value) in [("DAGTEL_DEBUG_MEMORY_POLL_INTERVAL_SECONDS", "often"), ("DAGTEL_ATTEMPT", "two")] {
+        let mut command = exec(spool.path(), &["sh", "-c", "exit 3"]);
+        command.env(name, value);
+        assert_eq!(output(command).status.code(), Some(3), "{name}={value}");
+    }
+    let wrong = output(exec_with(spool.path(), &["--memory-poll-interval", "0"], &["true"]));
+    assert!(wrong.status.code() == Some(2) && text(&wrong.stderr).contains("a number of seconds"));
+}
+
+#[test]
 fn the_command_finds_its_keys_and_its_trace() {
     let spool = tempfile::tempdir().unwrap();
     let script = r#"echo "$DAGTEL_DAG_ID $DAGTEL_RUN_ID $DAGTEL_TASK_ID $DAGTEL_MAP_INDEX $DAGTEL_TRY_NUMBER $TRACEPARENT ${TRACESTATE-none}""#;

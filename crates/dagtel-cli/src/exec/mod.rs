@@ -29,6 +29,9 @@ const NOT_EXECUTABLE: u8 = 126;
 /// What is answered when nothing was run.
 const USAGE: u8 = 2;
 
+/// Cosmos's `debug_memory_poll_interval_seconds`.
+const POLL_INTERVAL: &str = "DAGTEL_DEBUG_MEMORY_POLL_INTERVAL_SECONDS";
+
 /// A command, and which task it is.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
@@ -55,14 +58,9 @@ pub(crate) struct Options {
     /// Follow what the command and all its descendants use while it runs
     #[arg(long)]
     track_memory: bool,
-    /// Seconds between two looks at the memory
-    #[arg(
-        long,
-        env = "DAGTEL_DEBUG_MEMORY_POLL_INTERVAL_SECONDS",
-        default_value_t = 0.5,
-        requires = "track_memory"
-    )]
-    memory_poll_interval: f64,
+    /// Seconds between two looks at the memory, 0.5 if not said [env: DAGTEL_DEBUG_MEMORY_POLL_INTERVAL_SECONDS]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    memory_poll_interval: Option<Duration>,
     /// Give the command a cgroup of its own, which knows its true peak of memory and whether memory ran out
     #[arg(long)]
     cgroup: bool,
@@ -146,8 +144,10 @@ fn open_run(dagtel: &Dagtel, run: &Run) -> RunHandle {
 impl Options {
     /// Telemetry, or none when it cannot be had: that is no reason not to run a command.
     fn dagtel(&self) -> Dagtel {
-        let interval = Duration::try_from_secs_f64(self.memory_poll_interval).unwrap_or_default();
-        let mut builder = Dagtel::builder("dagtel").memory_poll_interval(interval);
+        let mut builder = Dagtel::builder("dagtel");
+        if let Some(interval) = self.poll_interval() {
+            builder = builder.memory_poll_interval(interval);
+        }
         if let Some(dir) = &self.spool {
             builder = builder.spool(dir);
         }
@@ -155,6 +155,15 @@ impl Options {
             self.say(&format!("nothing is recorded: {error}"));
             Dagtel::off()
         })
+    }
+
+    /// An unreadable variable is no reason not to run a command; an unreadable option is a mistake of who types it.
+    fn poll_interval(&self) -> Option<Duration> {
+        let from_environment = || {
+            let text = key::environment(POLL_INTERVAL)?;
+            seconds(&text).inspect_err(|error| self.say(&format!("{POLL_INTERVAL}={text:?}: {error}"))).ok()
+        };
+        self.memory_poll_interval.or_else(from_environment)
     }
 
     fn key(&self) -> TryKey {
@@ -284,4 +293,11 @@ impl Started {
             }
         }
     }
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let parsed = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    parsed
+        .filter(|interval| !interval.is_zero())
+        .ok_or_else(|| "say a number of seconds, such as 0.5".to_owned())
 }
