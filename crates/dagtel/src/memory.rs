@@ -49,6 +49,8 @@ impl Memory {
 pub struct ProcessEnd<'a> {
     /// Its exit code or signal.
     pub status: ExitStatus,
+    /// Its id.
+    pub pid: Option<u32>,
     /// What [`wait`](crate::proc::wait) told.
     pub rusage: Option<Rusage>,
     /// The cgroup that it had for itself.
@@ -60,7 +62,14 @@ pub struct ProcessEnd<'a> {
 impl<'a> ProcessEnd<'a> {
     /// With nothing known but the status.
     pub fn new(status: ExitStatus) -> Self {
-        Self { status, rusage: None, cgroup: None, last_lines: String::new() }
+        Self { status, pid: None, rusage: None, cgroup: None, last_lines: String::new() }
+    }
+
+    /// With its id.
+    #[must_use]
+    pub fn with_pid(mut self, pid: u32) -> Self {
+        self.pid = Some(pid);
+        self
     }
 
     /// With what [`wait`](crate::proc::wait) told.

@@ -104,20 +104,17 @@ fn execute(options: &Options, run: &Run) -> ExitStatus {
     let dagtel = options.dagtel();
     let run_handle = open_run(&dagtel, run);
     let task = options.key();
-    let (end, succeeded) = match options.start(run, &task) {
-        Ok(started) => {
-            let handle = run_handle.start_with(|| options.describe(run, &task, started.pid()));
-            let end = started.follow(options, handle);
-            (end, end.success())
-        }
+    // Told before the command is there: whatever happens then, there was a try.
+    let handle = run_handle.start_with(|| options.describe(run, &task));
+    let end = match options.start(run, &task) {
+        Ok(started) => started.follow(options, handle),
         Err((code, error)) => {
             screen::complain(&format!("{}: {error}", options.command[0].to_string_lossy()));
-            let handle = run_handle.start_with(|| options.describe(run, &task, None));
             handle.failed(Exception::new(format!("exit:{code}"), error.to_string()));
-            (ExitStatus::from_raw(i32::from(code) << 8), false)
+            exit_status(code)
         }
     };
-    match succeeded {
+    match end.success() {
         _ if !run.own => {}
         true => run_handle.success(),
         false => run_handle.failed(),
@@ -171,7 +168,7 @@ impl Options {
         TryKey { task_id, map_index: self.map_index, try_number: self.try_number }.clipped().0
     }
 
-    fn describe(&self, run: &Run, task: &TryKey, pid: Option<u32>) -> TaskInstance {
+    fn describe(&self, run: &Run, task: &TryKey) -> TaskInstance {
         let program = Path::new(&self.command[0]).file_name().unwrap_or(&self.command[0]);
         let mut described = TaskInstance::new(task.task_id.clone())
             .map_index(task.map_index)
@@ -186,9 +183,6 @@ impl Options {
         }
         if let Some(mode) = &self.execution_mode {
             described = described.execution_mode(mode.clone());
-        }
-        if let Some(pid) = pid {
-            described = described.attribute(attribute::PROCESS_PID, pid);
         }
         if let Ok(host) = rustix::system::uname().nodename().to_str() {
             described = described.attribute(attribute::HOSTNAME, host.to_owned());
@@ -266,21 +260,19 @@ struct Started {
 }
 
 impl Started {
-    fn pid(&self) -> Option<u32> {
-        Some(self.running.pid())
-    }
-
     /// Follows it to its end and reports that.
     fn follow(mut self, options: &Options, mut handle: TaskHandle) -> ExitStatus {
         let tee = options.log_lines.map(|lines| Tee::start(self.running.child(), lines));
         if options.track_memory {
             handle.track(self.running.pid());
         }
+        let pid = self.running.pid();
         let waited = self.running.wait();
         let last_lines = tee.map(Tee::finish).unwrap_or_default();
         match waited {
             Ok((status, rusage)) => {
-                let mut end = ProcessEnd::new(status).with_rusage(rusage).with_last_lines(last_lines);
+                let mut end =
+                    ProcessEnd::new(status).with_pid(pid).with_rusage(rusage).with_last_lines(last_lines);
                 if let Some(cgroup) = &self.cgroup {
                     end = end.with_cgroup(cgroup);
                 }
@@ -289,10 +281,15 @@ impl Started {
             }
             Err(error) => {
                 handle.failed(&error);
-                ExitStatus::from_raw(i32::from(NOT_EXECUTABLE) << 8)
+                exit_status(NOT_EXECUTABLE)
             }
         }
     }
+}
+
+/// As of a process that ended with this code (wait(2)).
+fn exit_status(code: u8) -> ExitStatus {
+    ExitStatus::from_raw(i32::from(code) << 8)
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

@@ -83,6 +83,7 @@ impl TaskHandle {
         end.add_to(&mut usage);
         running.used(&usage);
         running.totals.push((attribute::PROCESS_EXIT_CODE, end.exit_code().into()));
+        running.totals.extend(end.pid.map(|pid| (attribute::PROCESS_PID, pid.into())));
         match end.death(&usage) {
             None => self.end(TaskState::Success, None),
             Some(death) => self.end(TaskState::Failed, Some(death)),
