@@ -159,7 +159,8 @@ pub(crate) fn totals(usage: &Usage) -> Vec<Attribute> {
         return Vec::new();
     }
     let mut attributes = vec![(attribute::CPU_TIME, usage.cpu.as_secs_f64().into())];
-    if let Some((method, peak)) = usage.peaks.best() {
+    // A process that was gone before the first look has no peak, which is not a peak of nothing.
+    if let Some((method, peak)) = usage.peaks.best().filter(|(_, peak)| *peak > 0) {
         attributes.push((attribute::MEMORY_PEAK_BYTES, integer(peak)));
         attributes.push((attribute::MEMORY_PEAK_METHOD, method.as_str().into()));
     }
