@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
@@ -169,7 +170,11 @@ fn without_a_spool_the_command_runs_just_the_same() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("a-file");
     fs::write(&file, "").unwrap();
-    for spool in [file.join("below"), "/proc/no/such".into(), "/dev/null".into()] {
+    let (open, link) = (dir.path().join("open"), dir.path().join("link"));
+    fs::create_dir(&open).unwrap();
+    fs::set_permissions(&open, fs::Permissions::from_mode(0o777)).unwrap();
+    std::os::unix::fs::symlink(dir.path(), &link).unwrap();
+    for spool in [file.join("below"), open, link, "/proc/no/such".into(), "/dev/null".into()] {
         let quiet = output(exec(&spool, &["sh", "-c", "echo out; echo err >&2; exit 3"]));
         assert_eq!((text(&quiet.stdout), text(&quiet.stderr)), ("out\n", "err\n"), "{}", spool.display());
         assert_eq!(quiet.status.code(), Some(3));

@@ -39,6 +39,7 @@ impl Journal {
         // What the thread brings is a batch already.
         let batched = durability == Durability::Batched;
         let durability = if batched { Durability::Process } else { durability };
+        dagtel_spool::prepare_directory(layout.dir())?;
         let spool = Spool::open(layout.journal(), Options::default().with_durability(durability))?;
         let appender = Appender { writer: spool.writer(), dropped: Arc::new(dropped) };
         let batch = batched.then(|| {

@@ -38,6 +38,7 @@ impl OutboxWriter {
     /// # Errors
     /// When the directory cannot be used; the error says why and what to do.
     pub fn open(layout: &Layout) -> Result<Self, OpenError> {
+        dagtel_spool::prepare_directory(layout.dir())?;
         Ok(Self(Spool::open(layout.outbox(), Options::default())?.writer()))
     }
 

@@ -110,6 +110,7 @@ pub use fs::{Fs, FsFile, Kind, Meta, RealFs};
 pub use id::{Class, IdError, Position, StreamId, WriterId};
 pub use inspect::{Damage, Listing, Report, check, inspect};
 pub use lock::DirLock;
+pub use open::prepare_directory;
 pub use options::{Durability, Options};
 pub use per_process::PerProcess;
 pub use reader::{Batch, Reader, Record, StreamStatus};

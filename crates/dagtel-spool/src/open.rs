@@ -4,7 +4,7 @@ use std::{io, path::Path};
 
 use crate::{
     error::{OpenError, shown},
-    fs::{Fs, Kind},
+    fs::{Fs, Kind, RealFs},
     layout::Layout,
     limits,
     options::Options,
@@ -25,6 +25,17 @@ pub(crate) fn prepare(layout: &Layout, options: &Options) -> Result<(), OpenErro
         layout.fs.sync_dir(parent).map_err(|error| OpenError::io(parent, error))?;
     }
     Ok(())
+}
+
+/// Makes a directory for spools if it is missing, and refuses one that others could meddle with: they could put another
+/// spool in the place of one that is in it.
+///
+/// # Errors
+///
+/// As [`Spool::open`](crate::Spool::open).
+pub fn prepare_directory(path: &Path) -> Result<(), OpenError> {
+    make(&RealFs, path)?;
+    check(&RealFs, path)
 }
 
 /// Makes the file that is given up when the disk is full, if it can be made. Without it, the spool works as well,
