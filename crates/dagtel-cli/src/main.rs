@@ -3,6 +3,7 @@
 mod command;
 mod demo;
 mod exec;
+mod input;
 mod recording;
 mod show;
 mod terminal;
@@ -46,6 +47,12 @@ enum Command {
     Agent(command::agent::Options),
     /// Look at a spool directory, or replay what no receiver took
     Spool(command::spool::Options),
+    /// See what the anonymous usage events of Cosmos say
+    #[command(subcommand)]
+    Usage(command::usage::Options),
+    /// Read and write the compressed metadata of a DAG
+    #[command(subcommand)]
+    Metadata(command::metadata::Options),
     /// Print the ids of a run, and of a try in it, as JSON
     Id(command::id::Options),
     /// Print the JSON Schema of an event line
@@ -74,6 +81,8 @@ fn main() -> ExitCode {
         Command::Run(options) => command::run::run(&options),
         Command::Agent(options) => command::agent::run(&options),
         Command::Spool(options) => command::spool::run(&options),
+        Command::Usage(options) => command::usage::run(&options),
+        Command::Metadata(options) => command::metadata::run(&options),
         Command::Id(options) => Ok(command::id::run(&options)),
         Command::Schema => Ok(print_schema()),
         Command::Completions { shell } => Ok(print_completions(shell)),

@@ -34,7 +34,7 @@ fn completions_are_printed_for_every_shell() {
 
 #[test]
 fn wrong_usage_ends_with_two_and_says_what_is_wrong() {
-    let cases: [(&[&str], &str); 9] = [
+    let cases: [(&[&str], &str); 13] = [
         (&[], "Usage"),
         (&["dance"], "dance"),
         (&["replay"], "FILE"),
@@ -44,6 +44,10 @@ fn wrong_usage_ends_with_two_and_says_what_is_wrong() {
         (&["id", "--dag-id", "d", "--run-id", "r", "--try-number", "-1"], "-1"),
         (&["id", "--dag-id", "d", "--run-id", "r", "--map-index", "2"], "--task-id"),
         (&["view", "--grpc-port", "70000"], "70000"),
+        (&["usage", "preview", "--event", "dag_run"], "--file"),
+        (&["usage", "preview", "--event", "poem", "--file", "x"], "poem"),
+        (&["usage", "preview", "--event", "dag_run", "--file", "x", "--gateway", "http://c"], "query_string"),
+        (&["metadata", "zip"], "zip"),
     ];
     for (arguments, word) in cases {
         let ended = dagtel(arguments);

@@ -1,4 +1,5 @@
-//! The guard: the only way from an [`Event`] to the [`Admitted`] one that the fold takes.
+//! The guard: the only way from an [`Event`] to the [`Admitted`] one that the fold takes, and from a [`LogRecord`] to the
+//! [`AdmittedLog`] that the encoder takes.
 //!
 //! It holds every text and list to its limit ([`crate::limits`]) before anything is kept, and counts what it cut.
 
@@ -11,6 +12,7 @@ use smol_str::SmolStr;
 
 use crate::event::{Event, Exception, Fact, RunDetails, TaskDetails};
 use crate::limits;
+use crate::signal::LogRecord;
 use crate::value::{Attribute, Value};
 
 /// An event within all limits. Only [`admit`] makes one.
@@ -48,6 +50,26 @@ pub fn admit(mut event: Event) -> (Admitted, u32) {
         }
     }
     (Admitted(event), cut)
+}
+
+/// A log record within all limits. Only [`admit_log`] makes one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AdmittedLog(LogRecord);
+
+impl AdmittedLog {
+    /// The record itself.
+    pub fn record(&self) -> &LogRecord {
+        &self.0
+    }
+}
+
+/// Holds a log record to the limits. Returns it, and how many texts, lists and attributes were cut.
+pub fn admit_log(mut record: LogRecord) -> (AdmittedLog, u32) {
+    let mut cut = 0;
+    text(&mut record.event_name, limits::TAG_BYTES, &mut cut);
+    text(&mut record.body, limits::STRING_BYTES, &mut cut);
+    attributes(&mut record.attributes, &mut cut);
+    (AdmittedLog(record), cut)
 }
 
 fn needs_clipping(event: &Event) -> bool {

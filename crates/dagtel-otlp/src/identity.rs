@@ -9,15 +9,15 @@ use dagtel_core::value::{Attribute, SmolStr};
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Identity {
-    /// The deployment: `service.name` of metrics, and of spans when [`Self::dag_as_service`] is off.
+    /// The deployment: `service.name` of metrics and logs, and of spans when [`Self::dag_as_service`] is off.
     pub service_name: SmolStr,
-    /// `service.instance.id` of metrics: who counts. Two that count at one time must differ in it.
+    /// `service.instance.id` of metrics and logs: who counts. Two that count at one time must differ in it.
     pub instance_id: SmolStr,
     /// Whether the resource of spans has the DAG id as `service.name`, so that Jaeger lists DAGs as services.
     pub dag_as_service: bool,
     /// Further resource attributes, such as those of `OTEL_RESOURCE_ATTRIBUTES`.
     pub resource: Vec<Attribute>,
-    /// Tags that every metric point and every span carries.
+    /// Tags that every metric point, every span and every log record carries.
     pub tags: Vec<Attribute>,
     /// What metric names begin with.
     pub prefix: SmolStr,
@@ -41,7 +41,7 @@ impl Identity {
         self.resource_with(&[("service.name", name), ("service.namespace", namespace)])
     }
 
-    pub(crate) fn metric_resource(&self) -> Vec<Attribute> {
+    pub(crate) fn process_resource(&self) -> Vec<Attribute> {
         self.resource_with(&[
             ("service.name", &self.service_name),
             ("service.instance.id", &self.instance_id),

@@ -14,12 +14,12 @@ pub mod record;
 mod split;
 mod wire;
 
-pub use encode::{metrics, traces};
+pub use encode::{logs, metrics, traces};
 pub use frame::{Frame, Signal};
 pub use identity::Identity;
 pub use split::halves;
 
-/// Spans, or metric points, in one frame.
+/// Spans, metric points or log records in one frame.
 pub const FRAME_ITEMS: usize = 512;
 
 /// Bytes after which a frame takes no further item. A single item is at most about this long by the limits of

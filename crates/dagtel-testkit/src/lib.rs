@@ -1,5 +1,5 @@
 //! What the tests of dagtel share: a [`Collector`] that remembers what it was sent, answers as it is told, and knows
-//! by its [`Oracle`] whether anything came twice.
+//! by its [`Oracle`] whether anything came twice; a [`gateway`] of usage events.
 //!
 //! ```
 //! use dagtel_receiver::Answer;
@@ -14,10 +14,11 @@
 
 mod attributes;
 mod collector;
+pub mod gateway;
 mod oracle;
 mod taken;
 
 pub use attributes::{get, text, texts};
 pub use collector::Collector;
 pub use oracle::Oracle;
-pub use taken::{Point, Spanned, Taken, Value};
+pub use taken::{Logged, Point, Spanned, Taken, Value};

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use dagtel_receiver::Received;
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::KeyValue;
+use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use opentelemetry_proto::tonic::metrics::v1::{NumberDataPoint, number_data_point};
 use opentelemetry_proto::tonic::trace::v1::Span;
@@ -20,6 +22,18 @@ pub struct Taken {
     pub traces: Vec<ExportTraceServiceRequest>,
     /// With metrics.
     pub metrics: Vec<ExportMetricsServiceRequest>,
+    /// With log records.
+    pub logs: Vec<ExportLogsServiceRequest>,
+}
+
+/// A log record, and the attributes of its resource.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Logged<'a> {
+    /// The resource's attributes.
+    pub resource: &'a [KeyValue],
+    /// The record.
+    pub record: &'a LogRecord,
 }
 
 /// A span, and the attributes of its resource.
@@ -67,6 +81,7 @@ impl Taken {
         match request {
             Received::Traces(request) => self.traces.push(request),
             Received::Metrics(request) => self.metrics.push(request),
+            Received::Logs(request) => self.logs.push(request),
             _ => {}
         }
     }
@@ -78,6 +93,16 @@ impl Taken {
             let resource = group.resource.as_ref().map_or(&[][..], |resource| &resource.attributes);
             let spans = group.scope_spans.iter().flat_map(|scope| &scope.spans);
             spans.map(move |span| Spanned { resource, span })
+        })
+    }
+
+    /// Every log record, as often as it came.
+    pub fn logs(&self) -> impl Iterator<Item = Logged<'_>> {
+        let resources = self.logs.iter().flat_map(|request| &request.resource_logs);
+        resources.flat_map(|group| {
+            let resource = group.resource.as_ref().map_or(&[][..], |resource| &resource.attributes);
+            let records = group.scope_logs.iter().flat_map(|scope| &scope.log_records);
+            records.map(move |record| Logged { resource, record })
         })
     }
 

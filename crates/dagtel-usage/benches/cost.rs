@@ -99,8 +99,9 @@ fn emit(emitter: &Emitter) -> bool {
             module: "cosmos.operators.local",
             is_dbt_operator: true,
             invocation_mode: Some("dbt_runner"),
+            execution_mode: None,
             profile: Some(Profile::Mapping {
-                class: "PostgresUserPasswordProfileMapping",
+                class: Some("PostgresUserPasswordProfileMapping"),
                 database: Some("postgres"),
             }),
             map_index: None,

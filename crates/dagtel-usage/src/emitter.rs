@@ -52,9 +52,14 @@ impl Emitter {
         }
     }
 
+    /// What stands against events, wherever they would go, as of now.
+    pub fn refusal(&self) -> Option<Refusal> {
+        self.consent.refusal(&self.environment)
+    }
+
     /// What stands against sending to the gateway, as of now.
     pub fn why_not(&self) -> Option<NotSent> {
-        let refusal = self.consent.refusal(&self.environment).map(NotSent::from);
+        let refusal = self.refusal().map(NotSent::from);
         refusal.or_else(|| self.sender.is_none().then_some(NotSent::NoGateway))
     }
 

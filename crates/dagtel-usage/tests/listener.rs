@@ -4,19 +4,19 @@ use std::time::Duration;
 
 use dagtel_usage::json::{Dict, Value};
 use dagtel_usage::listener::{
-    DagRunFacts, Profile, Status, TaskInstanceFacts, dag_hash, dag_run_metrics, execution_mode,
+    DagRunFacts, DagTasks, Profile, Status, TaskInstanceFacts, dag_hash, dag_run_metrics, execution_mode,
     execution_modes, task_instance_metrics,
 };
 use dagtel_usage::{StandardMetrics, UsageEvent, allowed, metadata};
 
 const LOCAL: &str = "cosmos.operators.local";
 
-fn run<'a>(task_modules: &'a [&'a str]) -> DagRunFacts<'a> {
+fn run<'a>(modules: &[&'a str]) -> DagRunFacts<'a> {
     DagRunFacts {
         dag_id: "basic_cosmos_dag",
         dag_hash: None,
         status: Status::Success,
-        task_modules,
+        tasks: DagTasks::of(modules.iter().copied()),
         metadata: None,
     }
 }
@@ -32,6 +32,7 @@ fn task<'a>() -> TaskInstanceFacts<'a> {
         module: LOCAL,
         is_dbt_operator: true,
         invocation_mode: Some("dbt_runner"),
+        execution_mode: None,
         profile: None,
         map_index: None,
         dbt_command: &["run"],
@@ -209,7 +210,7 @@ fn the_core_metrics_of_a_task() {
 #[test]
 fn a_profile_from_a_mapping() {
     let class = "PostgresUserPasswordProfileMapping";
-    let profile = Some(Profile::Mapping { class, database: Some("postgres") });
+    let profile = Some(Profile::Mapping { class: Some(class), database: Some("postgres") });
     let metrics = task_metrics(&TaskInstanceFacts { profile, ..task() });
     assert_eq!(metrics["profile_strategy"], "mapping".into());
     assert_eq!(metrics["profile_mapping_class"], class.into());
@@ -261,6 +262,12 @@ fn a_subclass_of_the_users() {
     assert_eq!(metrics["is_cosmos_operator_subclass"], true.into());
     assert_eq!(metrics["execution_mode"], Value::Null);
     assert_eq!(metrics["has_callback"], false.into());
+}
+
+#[test]
+fn the_execution_mode_that_the_engine_says_goes_before_the_modules() {
+    let facts = TaskInstanceFacts { execution_mode: Some("virtualenv"), ..task() };
+    assert_eq!(task_metrics(&facts)["execution_mode"], "virtualenv".into());
 }
 
 #[test]

@@ -14,6 +14,7 @@ use dagtel_drain::{DIR_VARIABLE, DrainerOptions, Durability, Layout, OutboxWrite
 use dagtel_otlp::Identity;
 use dagtel_ship::{Endpoint, EndpointError, Protocol, ProtocolError};
 use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::metrics::SdkMeterProvider;
 use opentelemetry_sdk::resource::EnvResourceDetector;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;
@@ -27,6 +28,8 @@ use crate::listener::Listener;
 use crate::memory::Memory;
 use crate::pipeline::Pipeline;
 use crate::sink::Sink;
+use crate::starts::Starts;
+use crate::usage::{Collector, Usage, UsageOptions};
 use crate::worker::{Command, Report, Worker};
 
 const DEFAULT_ENDPOINT: &str = "http://127.0.0.1:4317";
@@ -49,6 +52,7 @@ pub struct Builder {
     metric_interval: Duration,
     shutdown_deadline: Duration,
     memory: Memory,
+    usage: Option<UsageOptions>,
 }
 
 /// Why dagtel could not be set up.
@@ -103,6 +107,7 @@ impl Dagtel {
             metric_interval: Duration::from_secs(10),
             shutdown_deadline: Duration::from_secs(5),
             memory: Memory::default(),
+            usage: None,
         }
     }
 }
@@ -193,11 +198,18 @@ impl Builder {
         self
     }
 
+    /// Sends the anonymous [usage events](crate::usage) of Cosmos, where its options say. Without it there are none.
+    pub fn usage(mut self, options: UsageOptions) -> Self {
+        self.usage = Some(options);
+        self
+    }
+
     /// Starts a thread that folds and sends. The guard ends it.
     ///
     /// # Errors
     /// When the endpoint is not one, or the thread cannot be started. Whether the receiver is there does not matter.
     pub fn install(self) -> Result<(Dagtel, Guard), BuildError> {
+        let deadline = self.shutdown_deadline;
         let (dagtel, worker) = self.build()?;
         let (stop, stopped) = oneshot::channel::<()>();
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -213,7 +225,7 @@ impl Builder {
         };
         let thread =
             std::thread::Builder::new().name("dagtel".into()).spawn(work).map_err(BuildError::Thread)?;
-        let guard = Guard { dagtel: dagtel.clone(), stop: Some(stop), thread: Some(thread) };
+        let guard = Guard { dagtel: dagtel.clone(), deadline, stop: Some(stop), thread: Some(thread) };
         Ok((dagtel, guard))
     }
 
@@ -236,7 +248,12 @@ impl Builder {
         let (commands, received) = tokio::sync::mpsc::unbounded_channel();
         let worker =
             self.worker(layout.clone(), journal.clone(), counters.clone(), received, endpoint, protocol);
+        let usage = self.usage_events(Some(&client), Some(&meters));
+        if let Some(usage) = &usage {
+            usage.start();
+        }
         let mut inner = self.inner(counters, Sink::Disk(journal));
+        inner.usage = usage;
         inner.meters = Some(meters);
         inner.outbox = Some(client);
         inner.commands = Some(commands);
@@ -279,7 +296,9 @@ impl Builder {
         let counters = Arc::new(Counters::default());
         let journal = self.journal(&layout, counters.clone())?;
         let client = OutboxClient::new(OutboxWriter::open(&layout)?, counters.clone());
+        let usage = self.usage_events(Some(&client), None);
         let mut inner = self.inner(counters, Sink::Disk(journal));
+        inner.usage = usage;
         inner.outbox = Some(client);
         inner.layout = Some(layout);
         Ok(Dagtel(Some(Arc::new(inner))))
@@ -290,18 +309,30 @@ impl Builder {
         Ok(dagtel_drain::Journal::open(layout, self.durability, dropped)?)
     }
 
+    fn usage_events(
+        &self,
+        outbox: Option<&OutboxClient>,
+        meters: Option<&SdkMeterProvider>,
+    ) -> Option<Usage> {
+        let collector = outbox.map(|outbox| || Collector::new(self.identity.clone(), outbox.clone(), meters));
+        Usage::new(self.usage.clone()?, self.clock.clone(), collector)
+    }
+
     fn layout(&self) -> Result<Layout, BuildError> {
         let named = self.spool.clone().map(Layout::new).or_else(Layout::from_environment);
         named.ok_or(BuildError::NoSpool)
     }
 
-    /// Keeps everything in memory, for a test to look at.
+    /// Keeps everything in memory, for a test to look at. Usage events go to the gateway, if there is one.
     pub fn in_memory(self) -> (Dagtel, InMemory) {
         let journal = Arc::new(Journal::default());
         let counters = Arc::new(Counters::default());
         let fold = Fold::new((self.clock)().into(), Timing::new(Duration::ZERO, Duration::ZERO));
         let pipeline = Pipeline::new(journal.clone(), counters.clone(), fold);
-        let inner = Arc::new(self.inner(counters, Sink::Memory(journal)));
+        let usage = self.usage_events(None, None);
+        let mut inner = self.inner(counters, Sink::Memory(journal));
+        inner.usage = usage;
+        let inner = Arc::new(inner);
         (Dagtel(Some(inner.clone())), InMemory::new(pipeline, inner))
     }
 
@@ -311,6 +342,8 @@ impl Builder {
             sink,
             counters,
             listeners: self.listeners,
+            usage: None,
+            starts: Starts::default(),
             clock: self.clock,
             memory: self.memory,
             meters: None,
@@ -338,6 +371,7 @@ fn resource_from_environment() -> Vec<Attribute> {
 #[derive(Debug)]
 pub struct Guard {
     dagtel: Dagtel,
+    deadline: Duration,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<Report>>,
 }
@@ -358,6 +392,10 @@ impl Guard {
         if let Some(stop) = self.stop.take() {
             // An error says that the worker has stopped already.
             let _ = stop.send(());
+        }
+        if let Some(usage) = self.dagtel.0.as_ref().and_then(|inner| inner.usage.as_ref()) {
+            // While the worker sends the rest. What is left then is given up, for nobody keeps it.
+            usage.flush(self.deadline);
         }
         thread.join().ok()
     }

@@ -7,6 +7,7 @@ use dagtel_core::event::{RunDetails, TaskDetails};
 use dagtel_core::key::{RunKey, TryKey};
 use dagtel_core::time::Timestamp;
 use dagtel_core::value::{Attribute, SmolStr, Text, Value};
+use dagtel_usage::listener::{DagTasks, dag_hash, execution_mode};
 
 /// A DAG run, as the engine describes it.
 ///
@@ -69,6 +70,40 @@ impl DagRun {
         let text = |time: SystemTime| SmolStr::from(Timestamp::from(time).to_string());
         self.attribute(attribute::DATA_INTERVAL_START, text(start))
             .attribute(attribute::DATA_INTERVAL_END, text(end))
+    }
+
+    /// The Python module of each task's operator, such as `cosmos.operators.local`; a mapped task counts once. With
+    /// Cosmos's among them the root span says how many (`cosmos_task_count`) and has the DAG's hash (`dag_hash`: the MD5
+    /// of its id, unless it has one already), and the run is one of which there are [usage events](crate::usage).
+    #[must_use]
+    pub fn task_modules<'m>(mut self, modules: impl IntoIterator<Item = &'m str>) -> Self {
+        let tasks = DagTasks::of(modules);
+        let known = &mut self.details.attributes;
+        // On the span the tasks that ran are counted instead, and theirs are the modes.
+        known.push((attribute::TASK_COUNT, count(tasks.count)));
+        known.push((attribute::COSMOS_TASK_COUNT, count(tasks.cosmos)));
+        known.push((
+            attribute::EXECUTION_MODES,
+            tasks.execution_modes.into_iter().map(SmolStr::new).collect::<Vec<_>>().into(),
+        ));
+        if tasks.cosmos > 0 && !known.iter().any(|(key, _)| *key == attribute::DAG_HASH) {
+            known.push((attribute::DAG_HASH, dag_hash(&self.key.dag_id).into()));
+        }
+        self
+    }
+
+    /// The hash of the DAG's content, by which usage events name the DAG instead of by the MD5 of its id.
+    #[must_use]
+    pub fn dag_hash(mut self, hash: impl Into<Text>) -> Self {
+        self.details.attributes.retain(|(key, _)| *key != attribute::DAG_HASH);
+        self.attribute(attribute::DAG_HASH, hash.into())
+    }
+
+    /// What Cosmos says about the DAG, compressed as it stands there. The root span has it as it is, and what is in it as
+    /// `dag_metadata.<key>`; or `dag_metadata.error`, when it cannot be read.
+    #[must_use]
+    pub fn metadata(self, compressed: impl Into<Text>) -> Self {
+        self.attribute(attribute::DAG_METADATA, compressed.into())
     }
 
     /// One dependency. A task that names its own upstream ([`TaskInstance::upstream`]) needs none.
@@ -159,9 +194,25 @@ impl TaskInstance {
         self.attribute(attribute::OPERATOR, operator.into())
     }
 
+    /// The Python module of the operator's class. One of Cosmos, such as `cosmos.operators.local`, tells the execution mode
+    /// as well, unless that is known already.
+    #[must_use]
+    pub fn operator_module(mut self, module: impl Into<Text>) -> Self {
+        let module: SmolStr = module.into().into();
+        let known = &mut self.details.attributes;
+        if let Some(mode) = execution_mode(&module)
+            && !known.iter().any(|(key, _)| *key == attribute::EXECUTION_MODE)
+        {
+            known.push((attribute::EXECUTION_MODE, SmolStr::new(mode).into()));
+        }
+        self.attribute(attribute::OPERATOR_MODULE, module)
+    }
+
     /// Where the work is done. A tag of all metrics of tries.
     #[must_use]
-    pub fn execution_mode(self, mode: impl Into<Text>) -> Self {
+    pub fn execution_mode(mut self, mode: impl Into<Text>) -> Self {
+        // The operator's module may have told another one.
+        self.details.attributes.retain(|(key, _)| *key != attribute::EXECUTION_MODE);
         self.attribute(attribute::EXECUTION_MODE, mode.into())
     }
 
@@ -195,6 +246,11 @@ impl TaskInstance {
         self
     }
 
+    /// What listeners are told at its end.
+    pub(crate) fn ran_for(&mut self, seconds: f64) {
+        self.details.attributes.push((attribute::DURATION, seconds.into()));
+    }
+
     /// What names the try within its run.
     pub fn key(&self) -> &TryKey {
         &self.key
@@ -205,6 +261,10 @@ impl From<&'static str> for TaskInstance {
     fn from(task_id: &'static str) -> Self {
         Self::new(task_id)
     }
+}
+
+fn count(tasks: usize) -> Value {
+    Value::Int(i64::try_from(tasks).unwrap_or(i64::MAX))
 }
 
 fn add<K, V>(known: &mut Vec<Attribute>, more: impl IntoIterator<Item = (K, V)>)

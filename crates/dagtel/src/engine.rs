@@ -28,6 +28,8 @@ use crate::instruments::OutboxClient;
 use crate::listener::Listener;
 use crate::memory::Memory;
 use crate::sink::Sink;
+use crate::starts::Starts;
+use crate::usage::{self, Stats, Usage};
 use crate::worker::Command;
 
 /// Reads the time of day. Passed in, so that tests need not wait.
@@ -45,6 +47,8 @@ pub(crate) struct Inner {
     pub(crate) sink: Sink,
     pub(crate) counters: Arc<Counters>,
     pub(crate) listeners: Vec<Box<dyn Listener>>,
+    pub(crate) usage: Option<Usage>,
+    pub(crate) starts: Starts,
     pub(crate) clock: Clock,
     pub(crate) memory: Memory,
     pub(crate) meters: Option<SdkMeterProvider>,
@@ -73,7 +77,8 @@ impl Dagtel {
     /// Reports that a run started.
     pub fn start(&self, run: DagRun) -> RunHandle {
         let Some(inner) = &self.0 else { return RunHandle::off() };
-        let run = inner.settle(run);
+        let mut run = inner.settle(run);
+        usage::unfold(&mut run.details.attributes);
         let key = Arc::new(run.key.clone());
         let now = inner.now();
         inner.run_queued(&key, &run);
@@ -106,7 +111,7 @@ impl Dagtel {
         let run = inner.settle(run);
         let run_key = Arc::new(run.key.clone());
         inner.task_event(&run_key, started, TaskChange::Started, &task, task.details.clone());
-        TaskHandle::new(inner.clone(), run_key, Arc::new(run), task)
+        TaskHandle::new(inner.clone(), run_key, Arc::new(run), task, started)
     }
 
     /// The runs that an engine before this one left open, for it to [`adopt`](Self::adopt) or [`abandon`](Self::abandon).
@@ -154,22 +159,20 @@ impl Dagtel {
         }
     }
 
-    /// Waits until everything that is final now is sent, or the deadline is over. Returns whether it was sent.
+    /// Waits until everything that is final now is sent, usage events among it, or the deadline is over. Returns whether it
+    /// was sent.
     pub fn flush(&self, deadline: Duration) -> bool {
         let Some(inner) = &self.0 else { return true };
-        let Some(commands) = &inner.commands else { return true };
-        let (reply, folded) = mpsc::sync_channel(1);
-        if commands.send(Command::Flush(reply)).is_err() {
-            return false;
-        }
         let began = Instant::now();
-        match folded.recv_timeout(deadline) {
-            // Another process drains, and sends in its own time.
-            Ok(None) | Err(_) => false,
-            Ok(Some((status, last))) => {
-                status.wait_until_reached(last, deadline.saturating_sub(began.elapsed()))
-            }
-        }
+        let sent = inner.flush(deadline, began);
+        let left = deadline.saturating_sub(began.elapsed());
+        inner.usage.as_ref().is_none_or(|usage| usage.flush(left)) && sent
+    }
+
+    /// What became of the usage events that were for the gateway.
+    pub fn usage(&self) -> Stats {
+        let usage = self.0.as_ref().and_then(|inner| inner.usage.as_ref());
+        usage.map_or_else(Stats::default, Usage::stats)
     }
 
     /// What gives OpenTelemetry's own OTLP/HTTP exporters (of spans, metrics and logs) durable delivery: an HTTP client
@@ -197,6 +200,21 @@ impl Dagtel {
 }
 
 impl Inner {
+    fn flush(&self, deadline: Duration, began: Instant) -> bool {
+        let Some(commands) = &self.commands else { return true };
+        let (reply, folded) = mpsc::sync_channel(1);
+        if commands.send(Command::Flush(reply)).is_err() {
+            return false;
+        }
+        match folded.recv_timeout(deadline) {
+            // Another process drains, and sends in its own time.
+            Ok(None) | Err(_) => false,
+            Ok(Some((status, last))) => {
+                status.wait_until_reached(last, deadline.saturating_sub(began.elapsed()))
+            }
+        }
+    }
+
     pub(crate) fn now(&self) -> Timestamp {
         (self.clock)().into()
     }
@@ -259,10 +277,16 @@ impl Inner {
         self.record(Event { run: run.clone(), at, truth: Truth::Reported, fact });
     }
 
+    /// Whether anybody is told of what is reported.
+    pub(crate) fn is_heard(&self) -> bool {
+        self.usage.is_some() || !self.listeners.is_empty()
+    }
+
     /// Tells every listener. What a listener does wrong is its own affair.
     pub(crate) fn tell(&self, call: impl Fn(&dyn Listener)) {
-        for listener in &self.listeners {
-            let _ = catch_unwind(AssertUnwindSafe(|| call(listener.as_ref())));
+        let usage = self.usage.iter().map(|usage| -> &dyn Listener { usage });
+        for listener in self.listeners.iter().map(AsRef::as_ref).chain(usage) {
+            let _ = catch_unwind(AssertUnwindSafe(|| call(listener)));
         }
     }
 
@@ -273,15 +297,47 @@ impl Inner {
         let key = Arc::new(run.key.clone());
         if change == RunChange::Started {
             self.run_queued(&key, &run);
+            usage::unfold(&mut details.attributes);
         }
         self.run_event(&key, self.now(), change, details);
     }
 
-    fn hooked_task(&self, run: &DagRun, task: &TaskInstance, change: TaskChange, error: Option<&Exception>) {
+    fn hooked_task(
+        &self,
+        run: &DagRun,
+        task: &TaskInstance,
+        change: TaskChange,
+        error: Option<&Exception>,
+        at: Timestamp,
+    ) {
         let run = self.settle(run.clone());
         let mut details = task.details.clone();
         details.exception = error.cloned().map(Box::new);
-        self.task_event(&Arc::new(run.key.clone()), self.now(), change, task, details);
+        self.task_event(&Arc::new(run.key.clone()), at, change, task, details);
+    }
+
+    /// A hook tells that a try ended: records it, and tells the listeners, with how long it ran.
+    fn hooked_end(
+        &self,
+        run: &DagRun,
+        task: &TaskInstance,
+        state: TaskState,
+        error: Option<&Exception>,
+        call: impl Fn(&dyn Listener, &TaskInstance),
+    ) {
+        let now = self.now();
+        self.hooked_task(run, task, TaskChange::Finished(state), error, now);
+        if !self.is_heard() {
+            return;
+        }
+        match self.starts.take(run, task) {
+            Some(started) => {
+                let mut task = task.clone();
+                task.ran_for(now.seconds_since(started));
+                self.tell(|listener| call(listener, &task));
+            }
+            None => self.tell(|listener| call(listener, task)),
+        }
     }
 }
 
@@ -317,15 +373,20 @@ impl Listener for Dagtel {
 
     fn on_task_instance_running(&self, run: &DagRun, task: &TaskInstance) {
         if let Some(inner) = &self.0 {
-            inner.hooked_task(run, task, TaskChange::Started, None);
+            let now = inner.now();
+            inner.hooked_task(run, task, TaskChange::Started, None, now);
+            if inner.is_heard() {
+                inner.starts.put(run, task, now);
+            }
             inner.tell(|listener| listener.on_task_instance_running(run, task));
         }
     }
 
     fn on_task_instance_success(&self, run: &DagRun, task: &TaskInstance) {
         if let Some(inner) = &self.0 {
-            inner.hooked_task(run, task, TaskChange::Finished(TaskState::Success), None);
-            inner.tell(|listener| listener.on_task_instance_success(run, task));
+            inner.hooked_end(run, task, TaskState::Success, None, |listener, task| {
+                listener.on_task_instance_success(run, task);
+            });
         }
     }
 
@@ -338,15 +399,17 @@ impl Listener for Dagtel {
     ) {
         if let Some(inner) = &self.0 {
             let state = if will_retry { TaskState::UpForRetry } else { TaskState::Failed };
-            inner.hooked_task(run, task, TaskChange::Finished(state), error);
-            inner.tell(|listener| listener.on_task_instance_failed(run, task, error, will_retry));
+            inner.hooked_end(run, task, state, error, |listener, task| {
+                listener.on_task_instance_failed(run, task, error, will_retry);
+            });
         }
     }
 
     fn on_task_instance_skipped(&self, run: &DagRun, task: &TaskInstance) {
         if let Some(inner) = &self.0 {
-            inner.hooked_task(run, task, TaskChange::Finished(TaskState::Skipped), None);
-            inner.tell(|listener| listener.on_task_instance_skipped(run, task));
+            inner.hooked_end(run, task, TaskState::Skipped, None, |listener, task| {
+                listener.on_task_instance_skipped(run, task);
+            });
         }
     }
 }

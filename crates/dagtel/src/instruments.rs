@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use dagtel_drain::OutboxWriter;
 use dagtel_otlp::{Frame, Identity, Signal};
+use dagtel_spool::AppendError;
 use http::{Request, Response, StatusCode};
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::MeterProvider as _;
@@ -31,6 +32,18 @@ impl OutboxClient {
     pub(crate) fn new(outbox: OutboxWriter, counters: Arc<Counters>) -> Self {
         Self { outbox, counters }
     }
+
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Appends a request to the outbox, and counts it as made.
+    pub(crate) fn append(&self, frame: Frame) -> Result<(), AppendError> {
+        let signal = frame.signal;
+        self.outbox.append(frame)?;
+        self.counters.requested(signal);
+        Ok(())
+    }
 }
 
 #[async_trait]
@@ -51,13 +64,8 @@ impl HttpClient for OutboxClient {
             }
         };
         // How many points the request holds is only known inside; it is counted as one.
-        match self.outbox.append(Frame::new(signal, body, 1)) {
-            Ok(()) => {
-                self.counters.requested(signal);
-                Ok(answer(StatusCode::OK))
-            }
-            Err(_) => Ok(answer(StatusCode::SERVICE_UNAVAILABLE)),
-        }
+        let taken = self.append(Frame::new(signal, body, 1));
+        Ok(answer(if taken.is_ok() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }))
     }
 }
 

@@ -33,6 +33,8 @@ mod listener;
 mod memory;
 mod pipeline;
 mod sink;
+mod starts;
+pub mod usage;
 mod worker;
 
 pub use builder::{BuildError, Builder, Guard};

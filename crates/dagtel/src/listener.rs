@@ -10,6 +10,8 @@ use crate::describe::{DagRun, TaskInstance};
 
 /// Told of what happens to runs and tries. Every method does nothing unless it is written.
 ///
+/// At the end of a try its description has one attribute more: `duration_s`, how long it ran, where that is known.
+///
 /// The methods are called on the engine's thread and should be quick. A panic in one is caught and ignored.
 pub trait Listener: Send + Sync {
     /// A run started.

@@ -70,6 +70,8 @@ pub struct Report {
     pub spans: Tally,
     /// Metric points.
     pub metrics: Tally,
+    /// Log records.
+    pub logs: Tally,
     /// Drops, by what was dropped (`events`, `traces`, `metrics`, `logs`) and why.
     pub drops: BTreeMap<(&'static str, &'static str), u64>,
     /// Odd input, by kind.
@@ -81,7 +83,7 @@ pub struct Report {
 impl Report {
     /// Whether everything was delivered. What was not is still on disk.
     pub fn is_complete(&self) -> bool {
-        let waiting = self.spans.waiting() + self.metrics.waiting();
+        let waiting = self.spans.waiting() + self.metrics.waiting() + self.logs.waiting();
         self.drained && self.caught_up && self.drops.is_empty() && waiting == 0
     }
 }
@@ -170,6 +172,7 @@ impl Worker {
             caught_up,
             spans: self.counters.tally(Signal::Traces),
             metrics: self.counters.tally(Signal::Metrics),
+            logs: self.counters.tally(Signal::Logs),
             drops: self.counters.drops(),
             anomalies: self.counters.anomalies(),
             last_error: trouble.or_else(|| self.counters.last_error()).or_else(unanswered),

@@ -2,7 +2,9 @@
 
 pub(crate) mod agent;
 pub(crate) mod id;
+pub(crate) mod metadata;
 pub(crate) mod replay;
 pub(crate) mod run;
 pub(crate) mod spool;
+pub(crate) mod usage;
 pub(crate) mod view;

@@ -24,5 +24,5 @@ mod tests;
 
 pub(crate) use metrics::metric_table;
 pub(crate) use store::Store;
-pub(crate) use style::Theme;
+pub(crate) use style::{Theme, Tone};
 pub(crate) use tree::all_traces;

@@ -44,6 +44,15 @@ attributes! {
     QUEUED_AT = "queued_at";
     /// Task instances in the run, tries not counted apart.
     TASK_COUNT = "task_count";
+    /// Tasks of the DAG whose operator is one of Cosmos; a mapped one counts once.
+    COSMOS_TASK_COUNT = "cosmos_task_count";
+    /// The hash by which usage events name the DAG.
+    DAG_HASH = "dag_hash";
+    /// What Cosmos says about the DAG, compressed as it was put there. What is in it stands beside it as
+    /// `dag_metadata.<key>`.
+    DAG_METADATA = "dag_metadata";
+    /// Why that could not be read.
+    DAG_METADATA_ERROR = "dag_metadata.error";
     /// Distinct execution modes of the run's tasks.
     EXECUTION_MODES = "execution_modes";
     /// What triggered the run, in the engine's word.
@@ -52,6 +61,22 @@ attributes! {
     OPERATOR = "operator";
     /// Where the work is done: Cosmos's `local`, `virtualenv`, `kubernetes`, …, or the engine's own word.
     EXECUTION_MODE = "execution_mode";
+    /// The Python module of the operator's class: `cosmos.operators.local`.
+    OPERATOR_MODULE = "operator_module";
+    /// Whether the operator is a user's own class that derives from Cosmos's base class of dbt operators.
+    IS_COSMOS_OPERATOR_SUBCLASS = "is_cosmos_operator_subclass";
+    /// How Cosmos calls dbt: `dbt_runner`, `subprocess`.
+    INVOCATION_MODE = "invocation_mode";
+    /// Where dbt's connection comes from: `mapping`, `yaml_file`.
+    PROFILE_STRATEGY = "profile_strategy";
+    /// The class that makes dbt's connection of an Airflow connection.
+    PROFILE_MAPPING_CLASS = "profile_mapping_class";
+    /// The type of the database: `postgres`.
+    DATABASE = "database";
+    /// The words of the dbt command: `run --full-refresh`.
+    DBT_COMMAND = "dbt_command";
+    /// Whether `dbt deps` runs first.
+    INSTALL_DEPS = "install_deps";
     /// The pool.
     POOL = "pool";
     /// The queue.

@@ -31,6 +31,18 @@ pub mod event {
     pub const EXCEPTION: &str = "exception";
 }
 
+/// Names of usage events on their way to the collector.
+pub mod usage {
+    /// `usage.<event>` (`usage.dag_run`, `usage.task_instance`): the log record of a usage event.
+    pub const LOG: &str = "usage.";
+    /// The counter of usage events, with the tags `event`, `status` and `execution_mode`.
+    pub const EVENTS: &str = "usage.events";
+    /// Which event: `dag_run`, `task_instance`.
+    pub const EVENT: &str = "event";
+    /// How the run or the task instance ended: `success`, `failed`.
+    pub const STATUS: &str = "status";
+}
+
 /// Values of the attribute `link.type`.
 pub mod link {
     /// To each upstream that the try waited for.

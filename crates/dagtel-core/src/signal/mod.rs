@@ -1,8 +1,10 @@
-//! Signals: spans as OpenTelemetry defines them, made from what became final.
+//! Signals: spans as OpenTelemetry defines them, made from what became final; log records, as somebody tells them.
 
+mod log;
 mod map;
 mod own;
 mod span;
 
+pub use self::log::{LogRecord, Severity};
 pub use self::map::spans;
 pub use self::span::{Span, SpanEvent, SpanLink, Status};

@@ -15,7 +15,7 @@ const CUMULATIVE: u64 = 2;
 /// about [`FRAME_BYTES`].
 pub fn metrics(metrics: &Metrics, now: Timestamp, identity: &Identity) -> Vec<Frame> {
     let times = Times { start: metrics.start().as_nanos().min(now.as_nanos()), now: now.as_nanos() };
-    let resource = identity.metric_resource();
+    let resource = identity.process_resource();
     let mut frames = Vec::new();
     let mut series = metrics.series().peekable();
     while series.peek().is_some() {

@@ -1,9 +1,11 @@
 //! The encoders, one for each signal.
 
 mod attribute;
+mod log;
 mod metric;
 mod span;
 
+pub use log::logs;
 pub use metric::metrics;
 pub use span::traces;
 

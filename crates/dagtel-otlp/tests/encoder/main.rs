@@ -5,6 +5,7 @@
 
 mod frames;
 mod hostile;
+mod logs;
 mod metrics;
 mod resources;
 mod spans;

@@ -9,7 +9,7 @@ mod python;
 mod read;
 mod write;
 
-pub(crate) use python::text_of;
+pub use python::text_of;
 pub use read::JsonError;
 pub(crate) use read::parse;
 pub(crate) use write::{Excess, write};

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::{Value, float};
 
 /// The text itself, for everything else what Python would print.
-pub(crate) fn text_of(value: &Value) -> String {
+pub fn text_of(value: &Value) -> String {
     match value {
         Value::Str(text) => text.clone(),
         other => {

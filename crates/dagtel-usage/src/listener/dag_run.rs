@@ -17,10 +17,30 @@ pub struct DagRunFacts<'a> {
     pub dag_hash: Option<&'a str>,
     /// How the run ended.
     pub status: Status,
-    /// The Python module of each task's operator; a mapped task counts once.
-    pub task_modules: &'a [&'a str],
+    /// The tasks of the DAG.
+    pub tasks: DagTasks<'a>,
     /// The compressed metadata that was put on the DAG.
     pub metadata: Option<&'a str>,
+}
+
+/// The tasks of a DAG, as far as an event says anything of them. A mapped task counts once.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DagTasks<'a> {
+    /// How many there are.
+    pub count: usize,
+    /// How many of them are Cosmos's.
+    pub cosmos: usize,
+    /// Where those do their work: see [`execution_modes`].
+    pub execution_modes: Vec<&'a str>,
+}
+
+impl<'a> DagTasks<'a> {
+    /// From the Python module of each task's operator.
+    pub fn of(modules: impl IntoIterator<Item = &'a str>) -> Self {
+        let modules: Vec<&str> = modules.into_iter().collect();
+        let cosmos = modules.iter().filter(|module| is_cosmos(module)).count();
+        Self { count: modules.len(), cosmos, execution_modes: execution_modes(modules) }
+    }
 }
 
 /// The metrics of a DAG run, in the original's order; `None` when none of its tasks is one of Cosmos.
@@ -28,16 +48,15 @@ pub struct DagRunFacts<'a> {
 /// Of the metadata only the twelve known keys are taken, so it cannot override the metrics before it, as it can in the
 /// original. Metadata that cannot be read is a warning.
 pub fn dag_run_metrics(run: &DagRunFacts<'_>) -> Option<Dict> {
-    let cosmos_tasks = run.task_modules.iter().filter(|module| is_cosmos(module)).count();
-    if cosmos_tasks == 0 {
+    if run.tasks.cosmos == 0 {
         return None;
     }
     let own = [
         ("dag_hash", run.dag_hash.map_or_else(|| dag_hash(run.dag_id), str::to_owned).into()),
         ("status", run.status.as_str().into()),
-        ("task_count", run.task_modules.len().into()),
-        ("cosmos_task_count", cosmos_tasks.into()),
-        ("execution_modes", execution_modes(run.task_modules.iter().copied()).join("__").into()),
+        ("task_count", run.tasks.count.into()),
+        ("cosmos_task_count", run.tasks.cosmos.into()),
+        ("execution_modes", run.tasks.execution_modes.join("__").into()),
     ];
     let mut metrics: Dict =
         own.into_iter().map(|(key, value): (&str, Value)| (key.to_owned(), value)).collect();

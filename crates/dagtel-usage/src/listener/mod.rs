@@ -5,7 +5,7 @@
 mod dag_run;
 mod task_instance;
 
-pub use dag_run::{DagRunFacts, dag_hash, dag_run_metrics, execution_modes};
+pub use dag_run::{DagRunFacts, DagTasks, dag_hash, dag_run_metrics, execution_modes};
 pub use task_instance::{Profile, TaskInstanceFacts, execution_mode, task_instance_metrics};
 
 /// The type of the event of a DAG run.
@@ -33,6 +33,6 @@ impl Status {
 }
 
 /// Whether an operator of this module is one of Cosmos.
-fn is_cosmos(module: &str) -> bool {
+pub fn is_cosmos(module: &str) -> bool {
     module.starts_with("cosmos.")
 }

@@ -19,6 +19,8 @@ pub struct TaskInstanceFacts<'a> {
     pub is_dbt_operator: bool,
     /// `dbt_runner`, `subprocess`, or the user's own word.
     pub invocation_mode: Option<&'a str>,
+    /// Where the operator does its work, if the engine says so itself; else its module tells.
+    pub execution_mode: Option<&'a str>,
     /// Where dbt's connection comes from.
     pub profile: Option<Profile<'a>>,
     /// The index of a mapped task instance; negative or none for one that is not mapped.
@@ -40,7 +42,7 @@ pub enum Profile<'a> {
     /// From an Airflow connection.
     Mapping {
         /// The class that maps it.
-        class: &'a str,
+        class: Option<&'a str>,
         /// The type of database.
         database: Option<&'a str>,
     },
@@ -57,7 +59,7 @@ pub fn task_instance_metrics(task: &TaskInstanceFacts<'_>) -> Option<Dict> {
         return None;
     }
     let (strategy, class, database) = match task.profile {
-        Some(Profile::Mapping { class, database }) => (Some("mapping"), Some(class), database),
+        Some(Profile::Mapping { class, database }) => (Some("mapping"), class, database),
         Some(Profile::YamlFile { database }) => (Some("yaml_file"), None, database),
         None => (None, None, None),
     };
@@ -67,7 +69,7 @@ pub fn task_instance_metrics(task: &TaskInstanceFacts<'_>) -> Option<Dict> {
     add("operator_name", task.operator_name.into());
     add("is_cosmos_operator_subclass", (task.is_dbt_operator && !is_cosmos(task.module)).into());
     add("invocation_mode", task.invocation_mode.into());
-    add("execution_mode", execution_mode(task.module).into());
+    add("execution_mode", task.execution_mode.or_else(|| execution_mode(task.module)).into());
     add("profile_strategy", strategy.into());
     add("profile_mapping_class", class.into());
     add("database", database.into());

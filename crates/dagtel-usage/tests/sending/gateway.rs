@@ -8,8 +8,8 @@ use dagtel_usage::{Environment, Gateway, Sender, UsageEvent};
 use rustix::net::sockopt::set_socket_linger;
 use tracing::Level;
 
-use crate::server::{HUNG, NAME, Server, Stop, Stream, says};
 use crate::warnings::Log;
+use dagtel_testkit::gateway::{HUNG, NAME, Server, Stop, Stream, says};
 
 /// A text that must not be in any log.
 const VALUE: &str = "hunter2";

@@ -4,5 +4,4 @@ mod gateway;
 mod opt_outs;
 mod privacy;
 mod request;
-mod server;
 mod warnings;

@@ -4,8 +4,8 @@ use dagtel_usage::json::Dict;
 use dagtel_usage::{Consent, DO_NOT_TRACK, ENABLE_TELEMETRY, Emitter, SCARF_NO_ANALYTICS, StandardMetrics};
 use tracing::Level;
 
-use crate::server::{HUNG, Server, says};
 use crate::warnings::Log;
+use dagtel_testkit::gateway::{HUNG, Server, says};
 
 const OUT: [&str; 14] =
     ["1", "t", "T", "true", "True", "TRUE", " true ", "yes", "on", "no", "off", "n", "0.0", "null"];

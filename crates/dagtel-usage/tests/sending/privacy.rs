@@ -2,13 +2,13 @@
 
 use dagtel_usage::json::{Dict, Value};
 use dagtel_usage::listener::{
-    DAG_RUN, DagRunFacts, Profile, Status, TASK_INSTANCE, TaskInstanceFacts, dag_run_metrics,
+    DAG_RUN, DagRunFacts, DagTasks, Profile, Status, TASK_INSTANCE, TaskInstanceFacts, dag_run_metrics,
     task_instance_metrics,
 };
 use dagtel_usage::{Consent, Emitter, StandardMetrics, allowed, metadata};
 
-use crate::server::{HUNG, Server, says};
 use crate::warnings::Log;
+use dagtel_testkit::gateway::{HUNG, Server, says};
 
 /// What people have in the names of tasks, in errors and in configuration.
 const SECRETS: [&str; 16] = [
@@ -82,7 +82,7 @@ fn run(secret: &str) -> (&'static str, Dict) {
         dag_id: secret,
         dag_hash: None,
         status: Status::Failed,
-        task_modules: &["cosmos.operators.local", &module, secret],
+        tasks: DagTasks::of(["cosmos.operators.local", &module, secret]),
         metadata: Some(&blob),
     };
     (DAG_RUN, dag_run_metrics(&facts).expect("Cosmos has a task in it"))
@@ -95,7 +95,8 @@ fn task(secret: &str) -> (&'static str, Dict) {
         module: secret,
         is_dbt_operator: true,
         invocation_mode: Some(secret),
-        profile: Some(Profile::Mapping { class: secret, database: Some(secret) }),
+        execution_mode: Some(secret),
+        profile: Some(Profile::Mapping { class: Some(secret), database: Some(secret) }),
         map_index: Some(3),
         dbt_command: &["run", secret, "--vars", secret],
         install_deps: Some(true),

@@ -8,8 +8,8 @@ use dagtel_usage::json::Dict;
 use dagtel_usage::{Consent, Emitter, Environment, Sender, StandardMetrics, UsageEvent};
 use tracing::Level;
 
-use crate::server::{HUNG, NAME, Server, read_head, says};
 use crate::warnings::Log;
+use dagtel_testkit::gateway::{HUNG, NAME, Server, read_head, says};
 
 fn metrics<const N: usize>(entries: [(&str, &str); N]) -> Dict {
     entries.into_iter().map(|(key, value)| (key.to_owned(), value.into())).collect()

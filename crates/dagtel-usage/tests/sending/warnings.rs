@@ -8,7 +8,7 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 
-use crate::server::{HUNG, locked};
+use dagtel_testkit::gateway::{HUNG, locked};
 
 static LINES: Mutex<Vec<(Level, String)>> = Mutex::new(Vec::new());
 static NEW: Condvar = Condvar::new();

@@ -14,6 +14,7 @@ mod ratio;
 mod sample;
 mod sides;
 mod sink;
+mod usage;
 
 use std::time::Duration;
 
@@ -38,5 +39,6 @@ fn main() {
     event_to_otlp::table(&mut table);
     fold_rate::table(&mut table);
     drain_rate::table(&mut table);
+    usage::table(&mut table);
     table.print();
 }

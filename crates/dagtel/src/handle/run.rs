@@ -68,11 +68,11 @@ impl RunHandle {
         let inner = &shared.inner;
         inner.settle_task(&mut task);
         // Only listeners want the description again; without one it moves on.
-        let details =
-            if inner.listeners.is_empty() { std::mem::take(&mut task.details) } else { task.details.clone() };
-        inner.task_event(&shared.key, inner.now(), TaskChange::Started, &task, details);
+        let details = if inner.is_heard() { task.details.clone() } else { std::mem::take(&mut task.details) };
+        let now = inner.now();
+        inner.task_event(&shared.key, now, TaskChange::Started, &task, details);
         inner.tell(|listener| listener.on_task_instance_running(&shared.run, &task));
-        TaskHandle::new(inner.clone(), shared.key.clone(), shared.run.clone(), task)
+        TaskHandle::new(inner.clone(), shared.key.clone(), shared.run.clone(), task, now)
     }
 
     /// Reports that the scheduler decided that a try may run.

@@ -7,6 +7,7 @@ use dagtel_core::catalog::attribute;
 use dagtel_core::event::{Exception, TaskChange, TaskDetails, TaskState};
 use dagtel_core::id::{RunIds, task_span_id, traceparent};
 use dagtel_core::key::RunKey;
+use dagtel_core::time::Timestamp;
 use dagtel_core::value::{Attribute, Text, Value};
 
 use dagtel_proc::{Tracked, Usage};
@@ -30,6 +31,7 @@ struct Running {
     run_key: Arc<RunKey>,
     run: Arc<DagRun>,
     task: TaskInstance,
+    started: Timestamp,
     tracked: Option<Tracked>,
     totals: Vec<Attribute>,
 }
@@ -39,8 +41,14 @@ impl TaskHandle {
         Self(None)
     }
 
-    pub(crate) fn new(inner: Arc<Inner>, run_key: Arc<RunKey>, run: Arc<DagRun>, task: TaskInstance) -> Self {
-        Self(Some(Running { inner, run_key, run, task, tracked: None, totals: Vec::new() }))
+    pub(crate) fn new(
+        inner: Arc<Inner>,
+        run_key: Arc<RunKey>,
+        run: Arc<DagRun>,
+        task: TaskInstance,
+        started: Timestamp,
+    ) -> Self {
+        Self(Some(Running { inner, run_key, run, task, started, tracked: None, totals: Vec::new() }))
     }
 
     /// Adds an attribute to the span.
@@ -127,11 +135,13 @@ impl TaskHandle {
         if let Some(tracked) = running.tracked.take() {
             running.used(&tracked.stop());
         }
-        if running.inner.listeners.is_empty() {
-            running.report_end(state, error);
+        let now = running.inner.now();
+        if !running.inner.is_heard() {
+            running.report_end(now, state, error);
             return;
         }
-        running.report_end(state, error.clone());
+        running.report_end(now, state, error.clone());
+        running.task.ran_for(now.seconds_since(running.started));
         let inner = &running.inner;
         let (run, task) = (&running.run, &running.task);
         inner.tell(|listener| match state {
@@ -163,7 +173,11 @@ impl TaskHandle {
 
 impl Running {
     fn report(&self, change: TaskChange, details: TaskDetails) {
-        self.inner.task_event(&self.run_key, self.inner.now(), change, &self.task, details);
+        self.report_at(self.inner.now(), change, details);
+    }
+
+    fn report_at(&self, at: Timestamp, change: TaskChange, details: TaskDetails) {
+        self.inner.task_event(&self.run_key, at, change, &self.task, details);
     }
 
     /// Keeps what the try used in all for the report of its end.
@@ -172,10 +186,10 @@ impl Running {
         self.inner.memory.tell_peak(&self.run_key, &self.task.key, usage);
     }
 
-    fn report_end(&mut self, state: TaskState, error: Option<Exception>) {
+    fn report_end(&mut self, at: Timestamp, state: TaskState, error: Option<Exception>) {
         let attributes = std::mem::take(&mut self.totals);
         let details = TaskDetails { exception: error.map(Box::new), attributes, ..TaskDetails::default() };
-        self.report(TaskChange::Finished(state), details);
+        self.report_at(at, TaskChange::Finished(state), details);
     }
 }
 

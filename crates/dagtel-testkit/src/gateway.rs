@@ -2,6 +2,7 @@
 //! says.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
@@ -16,12 +17,12 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use tempfile::TempDir;
 
 /// The name in the certificates that no resolver knows.
-pub(crate) const NAME: &str = "telemetry.example";
+pub const NAME: &str = "telemetry.example";
 /// How long a test waits for what has to come, before it fails.
-pub(crate) const HUNG: Duration = Duration::from_secs(60);
+pub const HUNG: Duration = Duration::from_secs(60);
 
 /// A connection, encrypted or not.
-pub(crate) trait Stream: Read + Write + Send {
+pub trait Stream: Read + Write + Send {
     /// The socket below.
     fn socket(&self) -> &TcpStream;
 }
@@ -39,27 +40,28 @@ impl Stream for StreamOwned<ServerConnection, TcpStream> {
 }
 
 /// Answers one request; the connection is kept if it returns true.
-pub(crate) type Answer = dyn Fn(&mut dyn Stream, &Stop) -> bool + Send + Sync;
+pub type Answer = dyn Fn(&mut dyn Stream, &Stop) -> bool + Send + Sync;
 
 /// Tells the threads of a server to end.
-#[derive(Default)]
-pub(crate) struct Stop(Mutex<bool>, Condvar);
+#[derive(Debug, Default)]
+pub struct Stop(Mutex<bool>, Condvar);
 
 impl Stop {
     /// Waits until the server ends, but at most as long as that. Returns whether it ends.
-    pub(crate) fn wait(&self, at_most: Duration) -> bool {
+    pub fn wait(&self, at_most: Duration) -> bool {
         let told = locked(&self.0);
         *self.1.wait_timeout_while(told, at_most, |told| !*told).unwrap_or_else(PoisonError::into_inner).0
     }
 
-    pub(crate) fn tell(&self) {
+    /// Tells them.
+    pub fn tell(&self) {
         *locked(&self.0) = true;
         self.1.notify_all();
     }
 }
 
-/// A running server; it ends with the value.
-pub(crate) struct Server {
+/// A gateway of usage events on loopback, which notes what it is asked. It ends with the value.
+pub struct Server {
     address: SocketAddr,
     directory: TempDir,
     shared: Arc<Shared>,
@@ -77,14 +79,17 @@ struct Shared {
 
 impl Server {
     /// By HTTPS.
-    pub(crate) fn https(answer: impl Fn(&mut dyn Stream, &Stop) -> bool + Send + Sync + 'static) -> Self {
+    ///
+    /// # Panics
+    /// Without a port or a temporary directory, as all servers.
+    pub fn https(answer: impl Fn(&mut dyn Stream, &Stop) -> bool + Send + Sync + 'static) -> Self {
         let directory = tempfile::tempdir().expect("a directory for the certificate");
         let tls = certificates(&directory.path().join("ca.pem"));
         Self::start(Some(tls), directory, Box::new(answer))
     }
 
     /// In the clear.
-    pub(crate) fn http(answer: impl Fn(&mut dyn Stream, &Stop) -> bool + Send + Sync + 'static) -> Self {
+    pub fn http(answer: impl Fn(&mut dyn Stream, &Stop) -> bool + Send + Sync + 'static) -> Self {
         Self::start(None, tempfile::tempdir().expect("a directory"), Box::new(answer))
     }
 
@@ -112,12 +117,13 @@ impl Server {
         Self { address, directory, shared, acceptor: Some(acceptor) }
     }
 
-    pub(crate) fn address(&self) -> SocketAddr {
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
         self.address
     }
 
     /// The template of a gateway at this server, by a name in its certificate.
-    pub(crate) fn gateway_at(&self, host: &str) -> Gateway {
+    pub fn gateway_at(&self, host: &str) -> Gateway {
         let scheme = if self.shared.tls.is_some() { "https" } else { "http" };
         let port = self.address.port();
         format!("{scheme}://{host}:{port}/cosmos/{{telemetry_version}}/{{event_type}}?{{query_string}}")
@@ -125,17 +131,18 @@ impl Server {
             .expect("the address of a gateway")
     }
 
-    pub(crate) fn gateway(&self) -> Gateway {
+    /// The template of a gateway at this server.
+    pub fn gateway(&self) -> Gateway {
         self.gateway_at("127.0.0.1")
     }
 
     /// The file with the certificate authority.
-    pub(crate) fn authority(&self) -> PathBuf {
+    pub fn authority(&self) -> PathBuf {
         self.directory.path().join("ca.pem")
     }
 
     /// An environment that trusts this server and has these variables.
-    pub(crate) fn environment(&self, variables: &[(&str, &str)]) -> Environment {
+    pub fn environment(&self, variables: &[(&str, &str)]) -> Environment {
         let mut set: Vec<(String, std::ffi::OsString)> =
             variables.iter().map(|(name, value)| ((*name).to_owned(), value.into())).collect();
         if !set.iter().any(|(name, _)| name == "SSL_CERT_FILE") {
@@ -147,13 +154,19 @@ impl Server {
     }
 
     /// The heads of all requests so far.
-    pub(crate) fn heads(&self) -> Vec<String> {
+    pub fn heads(&self) -> Vec<String> {
         locked(&self.shared.heads).clone()
     }
 
     /// How many connections there have been.
-    pub(crate) fn connections(&self) -> usize {
+    pub fn connections(&self) -> usize {
         locked(&self.shared.sockets).0
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").field("address", &self.address).finish_non_exhaustive()
     }
 }
 
@@ -205,7 +218,7 @@ impl Shared {
 }
 
 /// Reads up to the empty line; nothing when the connection ends before it.
-pub(crate) fn read_head(stream: &mut (impl Read + ?Sized)) -> Option<String> {
+pub fn read_head(stream: &mut (impl Read + ?Sized)) -> Option<String> {
     let mut head = Vec::new();
     let mut byte = [0];
     while !head.ends_with(b"\r\n\r\n") {
@@ -219,7 +232,7 @@ pub(crate) fn read_head(stream: &mut (impl Read + ?Sized)) -> Option<String> {
 }
 
 /// An answer of a status line and headers, without a body.
-pub(crate) fn says(head: &'static str) -> impl Fn(&mut dyn Stream, &Stop) -> bool + Send + Sync {
+pub fn says(head: &'static str) -> impl Fn(&mut dyn Stream, &Stop) -> bool + Send + Sync {
     move |stream, _| {
         let answer = format!("HTTP/1.1 {head}\r\nContent-Length: 0\r\n\r\n");
         stream.write_all(answer.as_bytes()).and_then(|()| stream.flush()).is_ok()
@@ -248,6 +261,7 @@ fn certificates(authority_file: &std::path::Path) -> Arc<ServerConfig> {
     Arc::new(config)
 }
 
-pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+/// The lock, even if a thread panicked with it.
+pub fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
