@@ -6,6 +6,7 @@
 mod frames;
 mod hostile;
 mod metrics;
+mod naming;
 mod resources;
 mod spans;
 mod story;
