@@ -1,6 +1,7 @@
 //! Who emits: what the resource of every signal says.
 
 use dagtel_core::catalog::metric::DEFAULT_PREFIX;
+use dagtel_core::catalog::naming::Naming;
 use dagtel_core::value::{Attribute, SmolStr};
 
 /// What the resources say, and the tags that everything carries.
@@ -21,6 +22,8 @@ pub struct Identity {
     pub tags: Vec<Attribute>,
     /// What metric names begin with.
     pub prefix: SmolStr,
+    /// Which metrics and tags there are, and the unit of durations.
+    pub naming: Naming,
 }
 
 impl Identity {
@@ -33,6 +36,7 @@ impl Identity {
             resource: Vec::new(),
             tags: Vec::new(),
             prefix: SmolStr::new_static(DEFAULT_PREFIX),
+            naming: Naming::default(),
         }
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
+use dagtel_core::catalog::naming::Naming;
 use dagtel_core::fold::{Fold, Timing};
 use dagtel_core::key::{DEFAULT_NAMESPACE, RunKey, TryKey};
 use dagtel_core::time::Timestamp;
@@ -13,6 +14,7 @@ use dagtel_core::value::{Attribute, SmolStr, Value};
 use dagtel_drain::{DIR_VARIABLE, DrainerOptions, Durability, Layout, OutboxWriter};
 use dagtel_otlp::Identity;
 use dagtel_ship::{Endpoint, EndpointError, Protocol, ProtocolError};
+use opentelemetry::metrics::MeterProvider as _;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use opentelemetry_sdk::resource::EnvResourceDetector;
@@ -26,6 +28,7 @@ use crate::instruments::{self, OutboxClient};
 use crate::journal::Journal;
 use crate::listener::Listener;
 use crate::memory::Memory;
+use crate::metrics::Registry;
 use crate::pipeline::Pipeline;
 use crate::sink::Sink;
 use crate::starts::Starts;
@@ -171,6 +174,19 @@ impl Builder {
         self
     }
 
+    /// What the names of metrics begin with. By default `airflow.`, as in Airflow.
+    pub fn metric_prefix(mut self, prefix: impl Into<SmolStr>) -> Self {
+        self.identity.prefix = prefix.into();
+        self
+    }
+
+    /// Which metrics and tags there are, and the unit of durations. By default all, and seconds. Instruments of the
+    /// engine's [own](Dagtel::meter) are not touched.
+    pub fn naming(mut self, naming: Naming) -> Self {
+        self.identity.naming = naming;
+        self
+    }
+
     /// How often metrics are exported. By default every 10 s.
     pub fn metric_interval(mut self, interval: Duration) -> Self {
         self.metric_interval = interval.max(Duration::from_millis(10));
@@ -245,6 +261,7 @@ impl Builder {
         let journal = self.journal(&layout, counters.clone())?;
         let client = OutboxClient::new(OutboxWriter::open(&layout)?, counters.clone());
         let meters = instruments::provider(client.clone(), &self.identity, self.metric_interval)?;
+        let registry = Registry::new(meters.meter(instruments::SCOPE), &self.identity);
         let (commands, received) = tokio::sync::mpsc::unbounded_channel();
         let worker =
             self.worker(layout.clone(), journal.clone(), counters.clone(), received, endpoint, protocol);
@@ -254,6 +271,7 @@ impl Builder {
         }
         let mut inner = self.inner(counters, Sink::Disk(journal));
         inner.usage = usage;
+        inner.registry = Some(registry);
         inner.meters = Some(meters);
         inner.outbox = Some(client);
         inner.commands = Some(commands);
@@ -347,6 +365,7 @@ impl Builder {
             clock: self.clock,
             memory: self.memory,
             meters: None,
+            registry: None,
             outbox: None,
             commands: None,
             layout: None,

@@ -27,6 +27,7 @@ use crate::handle::{RunHandle, TaskHandle};
 use crate::instruments::OutboxClient;
 use crate::listener::Listener;
 use crate::memory::Memory;
+use crate::metrics::Registry;
 use crate::sink::Sink;
 use crate::starts::Starts;
 use crate::usage::{self, Stats, Usage};
@@ -52,6 +53,7 @@ pub(crate) struct Inner {
     pub(crate) clock: Clock,
     pub(crate) memory: Memory,
     pub(crate) meters: Option<SdkMeterProvider>,
+    pub(crate) registry: Option<Registry>,
     pub(crate) outbox: Option<OutboxClient>,
     pub(crate) commands: Option<tokio::sync::mpsc::UnboundedSender<Command>>,
     pub(crate) layout: Option<Layout>,

@@ -8,18 +8,24 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use dagtel_core::catalog::metric::Definition;
+use dagtel_core::catalog::registry::own;
+use dagtel_core::limits::TAG_SETS;
 use dagtel_drain::OutboxWriter;
 use dagtel_otlp::{Frame, Identity, Signal};
 use dagtel_spool::AppendError;
 use http::{Request, Response, StatusCode};
 use opentelemetry::KeyValue;
-use opentelemetry::metrics::MeterProvider as _;
+use opentelemetry::metrics::{AsyncInstrument, MeterProvider as _};
 use opentelemetry_http::{HttpClient, HttpError};
 use opentelemetry_otlp::{ExporterBuildError, MetricExporter, WithExportConfig as _, WithHttpConfig as _};
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
+use opentelemetry_sdk::metrics::{Instrument, PeriodicReader, SdkMeterProvider, Stream};
 
 use crate::counters::Counters;
+
+/// The instrumentation scope of dagtel's own instruments and of those of the registry.
+pub(crate) const SCOPE: &str = "dagtel";
 
 /// Takes the requests of OpenTelemetry's OTLP/HTTP exporters into the outbox.
 #[derive(Clone, Debug)]
@@ -94,9 +100,20 @@ pub(crate) fn provider(
         .with_http_client(client)
         .build()?;
     let reader = PeriodicReader::builder(exporter).with_interval(interval).build();
-    let provider = SdkMeterProvider::builder().with_reader(reader).with_resource(resource(identity)).build();
+    let provider = SdkMeterProvider::builder()
+        .with_reader(reader)
+        .with_resource(resource(identity))
+        .with_view(room)
+        .build();
     observe(&provider, &counters);
     Ok(provider)
+}
+
+/// Room for every tag set of a metric of dagtel's, and for its overflow series. The SDK would fold whatever is more than
+/// 2000 into a series of its own, with `otel.metric.overflow`, and say nothing of it.
+fn room(instrument: &Instrument) -> Option<Stream> {
+    let ours = instrument.scope().name() == SCOPE;
+    ours.then(|| Stream::builder().with_cardinality_limit(TAG_SETS + 1).build().ok()).flatten()
 }
 
 fn resource(identity: &Identity) -> Resource {
@@ -108,7 +125,7 @@ fn resource(identity: &Identity) -> Resource {
         .build()
 }
 
-fn key_value((key, value): &dagtel_core::value::Attribute) -> KeyValue {
+pub(crate) fn key_value((key, value): &dagtel_core::value::Attribute) -> KeyValue {
     use dagtel_core::value::Value;
     let value = match value {
         Value::Bool(value) => (*value).into(),
@@ -119,41 +136,39 @@ fn key_value((key, value): &dagtel_core::value::Attribute) -> KeyValue {
     KeyValue::new(key.to_string(), value)
 }
 
-/// `dagtel.produced`, `dagtel.delivered` by signal; `dagtel.dropped` by signal and reason; `dagtel.anomalies` by reason.
+/// [`own::PRODUCED`], [`own::DELIVERED`], [`own::DROPPED`], [`own::ANOMALIES`].
 fn observe(provider: &SdkMeterProvider, counters: &Arc<Counters>) {
-    let meter = provider.meter("dagtel");
-    let tallies = |name: &'static str, description: &'static str, read: fn(&crate::Tally) -> u64| {
+    let meter = provider.meter(SCOPE);
+    let counter = |own: &Definition, tell: Tell| {
         let counters = counters.clone();
         meter
-            .u64_observable_counter(name)
-            .with_description(description)
-            .with_callback(move |observer| {
-                for (signal, tally) in counters.tallies() {
-                    observer.observe(read(&tally), &[KeyValue::new("signal", signal.as_str())]);
-                }
-            })
+            .u64_observable_counter(own.name)
+            .with_unit(own.unit)
+            .with_description(own.description)
+            .with_callback(move |observer| tell(&counters, observer))
             .build()
     };
-    tallies("dagtel.produced", "Spans, points and records made", |tally| tally.produced);
-    tallies("dagtel.delivered", "Spans, points and records that the receiver took", |tally| tally.delivered);
-    let drops = counters.clone();
-    meter
-        .u64_observable_counter("dagtel.dropped")
-        .with_description("Events, spans, points and records given up")
-        .with_callback(move |observer| {
-            for ((signal, reason), items) in drops.drops() {
-                observer.observe(items, &[KeyValue::new("signal", signal), KeyValue::new("reason", reason)]);
-            }
-        })
-        .build();
-    let odd = counters.clone();
-    meter
-        .u64_observable_counter("dagtel.anomalies")
-        .with_description("Odd events")
-        .with_callback(move |observer| {
-            for (anomaly, times) in odd.anomalies() {
-                observer.observe(times, &[KeyValue::new("reason", anomaly.as_str())]);
-            }
-        })
-        .build();
+    counter(&own::PRODUCED, |counters, observer| {
+        for (signal, tally) in counters.tallies() {
+            observer.observe(tally.produced, &[KeyValue::new("signal", signal.as_str())]);
+        }
+    });
+    counter(&own::DELIVERED, |counters, observer| {
+        for (signal, tally) in counters.tallies() {
+            observer.observe(tally.delivered, &[KeyValue::new("signal", signal.as_str())]);
+        }
+    });
+    counter(&own::DROPPED, |counters, observer| {
+        for ((signal, reason), items) in counters.drops() {
+            observer.observe(items, &[KeyValue::new("signal", signal), KeyValue::new("reason", reason)]);
+        }
+    });
+    counter(&own::ANOMALIES, |counters, observer| {
+        for (anomaly, times) in counters.anomalies() {
+            observer.observe(times, &[KeyValue::new("reason", anomaly.as_str())]);
+        }
+    });
 }
+
+/// Tells what was counted to an instrument that observes it.
+type Tell = fn(&Counters, &dyn AsyncInstrument<u64>);

@@ -17,6 +17,9 @@
 //! # Ok::<(), dagtel::BuildError>(())
 //! ```
 //!
+//! What cannot be counted from runs and tries, such as the slots of a pool or the passes of a scheduler's loop, an engine
+//! reports through [`Dagtel::metrics`].
+//!
 //! No call of an engine waits for the network or for another process, panics, or returns an error that must be handled;
 //! what goes wrong is counted. With [`Dagtel::off`] every call does nothing.
 
@@ -31,6 +34,7 @@ mod instruments;
 mod journal;
 mod listener;
 mod memory;
+pub mod metrics;
 mod pipeline;
 mod sink;
 mod starts;

@@ -3,11 +3,14 @@
 use smol_str::SmolStr;
 
 macro_rules! attributes {
-    ($($(#[$doc:meta])* $name:ident = $text:literal;)*) => {
-        $($(#[$doc])* pub const $name: SmolStr = SmolStr::new_static($text);)*
+    ($($(#[doc = $doc:literal])* $name:ident = $text:literal;)*) => {
+        $($(#[doc = $doc])* pub const $name: SmolStr = SmolStr::new_static($text);)*
 
         /// Every key, in the order of declaration.
         pub const ALL: &[SmolStr] = &[$($name),*];
+
+        /// Every key and what it says, in the order of declaration.
+        pub const DESCRIBED: &[(&str, &str)] = &[$(($text, concat!($($doc),*))),*];
 
         /// The keys as plain texts, for comparing.
         #[expect(dead_code, reason = "not every key is compared with")]
@@ -95,7 +98,7 @@ attributes! {
     SCHEDULED_DURATION = "scheduled_duration_s";
     /// Ids of upstream tasks to which no link could be made, because none of their tries is known.
     UPSTREAM_TASK_IDS = "upstream_task_ids";
-    /// The kind of a link; values in [`super::link`].
+    /// The kind of a link: `dependency`, `retry_of`, `culprit`, `trigger`.
     LINK_TYPE = "link.type";
     /// Which way a dependency link points: always `upstream`.
     LINK_DIRECTION = "link.direction";

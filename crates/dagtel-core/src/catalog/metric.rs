@@ -13,6 +13,8 @@ pub enum Kind {
     Gauge,
     /// A gauge that says how it was at the last of many.
     Last,
+    /// A sum of integers that goes up and down.
+    UpDownCounter,
     /// Explicit buckets, [`BOUNDS`].
     Histogram,
 }
@@ -27,13 +29,13 @@ pub struct Definition {
     pub kind: Kind,
     /// Its unit, in UCUM as OpenTelemetry wants it.
     pub unit: &'static str,
-    /// Its tags, in the order in which they are written. At most [`MAX_TAGS`].
+    /// Its tags, in the order in which they are written.
     pub tags: &'static [&'static str],
     /// What it says.
     pub description: &'static str,
 }
 
-/// The most tags that a metric of the catalogue has.
+/// The most tags that a metric of the fold has.
 pub const MAX_TAGS: usize = 4;
 
 /// The prefix of all names unless the deployment has another.
@@ -47,7 +49,7 @@ pub const BOUNDS: [f64; 18] = [
 
 macro_rules! metrics {
     ($($variant:ident = $kind:ident $name:literal [$unit:literal] { $($tag:literal),* } $description:literal;)*) => {
-        /// The metrics of the catalogue.
+        /// The metrics that the fold counts.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
         #[non_exhaustive]
         pub enum Metric {
@@ -79,9 +81,9 @@ metrics! {
         "Tries that started";
     TiFinish = Counter "ti.finish" ["{try}"] { "dag_id", "task_id", "state", "execution_mode" }
         "Tries that came to their end, by state";
-    TiSuccesses = Counter "ti.successes" ["{try}"] { "dag_id", "task_id", "execution_mode" }
+    TiSuccesses = Counter "ti_successes" ["{try}"] { "dag_id", "task_id", "execution_mode" }
         "Tries that succeeded";
-    TiFailures = Counter "ti.failures" ["{try}"] { "dag_id", "task_id", "execution_mode" }
+    TiFailures = Counter "ti_failures" ["{try}"] { "dag_id", "task_id", "execution_mode" }
         "Tries that failed, retried or not";
     OperatorSuccesses = Counter "operator_successes" ["{try}"] { "dag_id", "task_id", "operator", "execution_mode" }
         "Tries that succeeded, by operator";

@@ -6,29 +6,44 @@
 
 pub mod attribute;
 pub mod metric;
+pub mod naming;
+pub mod registry;
+
+macro_rules! words {
+    ($($(#[doc = $doc:literal])* $name:ident = $text:literal;)*) => {
+        $($(#[doc = $doc])* pub const $name: &str = $text;)*
+
+        /// Every one and what it says, in the order of declaration.
+        pub const DESCRIBED: &[(&str, &str)] = &[$(($text, concat!($($doc),*))),*];
+    };
+}
 
 /// Names of spans, before the id that follows them.
 pub mod span {
-    /// `dag_run.<dag_id>`: a DAG run, the root of its trace.
-    pub const DAG_RUN: &str = "dag_run.";
-    /// `task_run.<task_id>`, `[<map_index>]` appended when mapped: one try of a task instance.
-    pub const TASK_RUN: &str = "task_run.";
+    words! {
+        /// `dag_run.<dag_id>`: a DAG run, the root of its trace.
+        DAG_RUN = "dag_run.";
+        /// `task_run.<task_id>`, `[<map_index>]` appended when mapped: one try of a task instance.
+        TASK_RUN = "task_run.";
+    }
 }
 
 /// Names of span events.
 pub mod event {
-    /// The scheduler decided that the try may run.
-    pub const SCHEDULED: &str = "scheduled";
-    /// The run was created; the try was given to an executor.
-    pub const QUEUED: &str = "queued";
-    /// It started.
-    pub const STARTED: &str = "started";
-    /// The try gave its worker back and waits for a trigger.
-    pub const DEFERRED: &str = "deferred";
-    /// The try runs again after a deferral.
-    pub const RESUMED: &str = "resumed";
-    /// An error, with `exception.type`, `exception.message` and `exception.stacktrace`.
-    pub const EXCEPTION: &str = "exception";
+    words! {
+        /// The scheduler decided that the try may run.
+        SCHEDULED = "scheduled";
+        /// The run was created; the try was given to an executor.
+        QUEUED = "queued";
+        /// It started.
+        STARTED = "started";
+        /// The try gave its worker back and waits for a trigger.
+        DEFERRED = "deferred";
+        /// The try runs again after a deferral.
+        RESUMED = "resumed";
+        /// An error, with `exception.type`, `exception.message` and `exception.stacktrace`.
+        EXCEPTION = "exception";
+    }
 }
 
 /// Names of usage events on their way to the collector.
@@ -45,26 +60,30 @@ pub mod usage {
 
 /// Values of the attribute `link.type`.
 pub mod link {
-    /// To each upstream that the try waited for.
-    pub const DEPENDENCY: &str = "dependency";
-    /// To the previous try of the same task instance.
-    pub const RETRY_OF: &str = "retry_of";
-    /// From a task instance that never ran to the one that caused it.
-    pub const CULPRIT: &str = "culprit";
-    /// From a run to what started it.
-    pub const TRIGGER: &str = "trigger";
+    words! {
+        /// To each upstream that the try waited for.
+        DEPENDENCY = "dependency";
+        /// To the previous try of the same task instance.
+        RETRY_OF = "retry_of";
+        /// From a task instance that never ran to the one that caused it.
+        CULPRIT = "culprit";
+        /// From a run to what started it.
+        TRIGGER = "trigger";
+    }
 }
 
 /// Values of `error.type` that dagtel itself gives; all others come from the engine.
 pub mod error_type {
-    /// The kernel killed it because memory ran out; `task.oom_kills` counts it.
-    pub const OOM_KILLED: &str = "oom_killed";
-    /// The end was never reported and the process is gone.
-    pub const PROCESS_LOST: &str = "process_lost";
-    /// A handle was dropped while its thread panicked.
-    pub const PANIC: &str = "panic";
-    /// A handle was dropped without reporting an end.
-    pub const HANDLE_DROPPED: &str = "handle_dropped";
-    /// The value for errors of which nothing else is known (OpenTelemetry's `_OTHER`).
-    pub const OTHER: &str = "_OTHER";
+    words! {
+        /// The kernel killed it because memory ran out; `task.oom_kills` counts it.
+        OOM_KILLED = "oom_killed";
+        /// The end was never reported and the process is gone.
+        PROCESS_LOST = "process_lost";
+        /// A handle was dropped while its thread panicked.
+        PANIC = "panic";
+        /// A handle was dropped without reporting an end.
+        HANDLE_DROPPED = "handle_dropped";
+        /// The value for errors of which nothing else is known (OpenTelemetry's `_OTHER`).
+        OTHER = "_OTHER";
+    }
 }

@@ -30,6 +30,15 @@ impl Histogram {
         self.max_nanos = self.max_nanos.max(nanos);
     }
 
+    pub(super) fn merge(&mut self, other: &Self) {
+        for (bucket, more) in self.buckets.iter_mut().zip(other.buckets) {
+            *bucket += more;
+        }
+        self.sum_nanos = self.sum_nanos.saturating_add(other.sum_nanos);
+        self.min_nanos = self.min_nanos.into_iter().chain(other.min_nanos).min();
+        self.max_nanos = self.max_nanos.max(other.max_nanos);
+    }
+
     /// How many durations fell into each bucket; the last one holds what is above every bound.
     pub fn buckets(&self) -> &[u64] {
         &self.buckets

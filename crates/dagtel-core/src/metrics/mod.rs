@@ -9,7 +9,7 @@ mod tags;
 use std::time::Duration;
 
 use hashbrown::HashMap;
-use hashbrown::hash_map::EntryRef;
+use hashbrown::hash_map::{Entry, EntryRef};
 use serde::{Deserialize, Serialize};
 
 pub use self::histogram::Histogram;
@@ -46,6 +46,21 @@ pub enum Point {
     Last(Timestamp, u64),
     /// Durations, since the start.
     Histogram(Box<Histogram>),
+}
+
+impl Point {
+    /// Takes in another point of the same metric.
+    fn merge(&mut self, other: &Self) {
+        match (self, other) {
+            (Self::Counter(sum), Self::Counter(more)) => *sum += more,
+            (Self::Gauge(sum), Self::Gauge(more)) => *sum += more,
+            (Self::Last(at, value), Self::Last(other_at, other)) => {
+                (*at, *value) = (*at, *value).max((*other_at, *other));
+            }
+            (Self::Histogram(histogram), Self::Histogram(more)) => histogram.merge(more),
+            _ => {}
+        }
+    }
 }
 
 /// One series as it is read: its metric, its tags, its value.
@@ -117,11 +132,32 @@ impl Metrics {
         self.families[metric as usize] = Family::default();
     }
 
+    /// The same metrics without these tags: series that differ in nothing else become one, of which counts are the sum,
+    /// [`Point::Gauge`] as well, and [`Point::Last`] is the latest.
+    #[must_use]
+    pub fn without_tags(&self, disabled: impl Fn(&str) -> bool) -> Self {
+        let mut metrics = self.clone();
+        for (family, metric) in metrics.families.iter_mut().zip(Metric::ALL) {
+            let tags = metric.definition().tags;
+            if !tags.iter().any(|tag| disabled(tag)) {
+                continue;
+            }
+            for (mut key, point) in std::mem::take(&mut family.series) {
+                key.clear(tags.iter().map(|tag| disabled(tag)));
+                match family.series.entry(key) {
+                    Entry::Occupied(entry) => entry.into_mut().merge(&point),
+                    Entry::Vacant(entry) => drop(entry.insert(point)),
+                }
+            }
+        }
+        metrics
+    }
+
     fn point(&mut self, metric: Metric, tags: TagRefs<'_>) -> &mut Point {
         let family = &mut self.families[metric as usize];
         let fresh = || match metric.definition().kind {
             Kind::Counter => Point::Counter(0),
-            Kind::Gauge => Point::Gauge(0),
+            Kind::Gauge | Kind::UpDownCounter => Point::Gauge(0),
             Kind::Last => Point::Last(Timestamp::MIN, 0),
             Kind::Histogram => Point::Histogram(Box::default()),
         };
@@ -191,6 +227,29 @@ mod tests {
         let saved = serde_json::to_string(&metrics).unwrap();
         let restored: Metrics = serde_json::from_str(&saved).unwrap();
         assert_eq!(restored, metrics);
+    }
+
+    #[test]
+    fn series_that_differ_in_a_disabled_tag_become_one() {
+        let mut metrics = Metrics::new(Timestamp::MIN);
+        for dag in ["a", "b", "b"] {
+            metrics.count(Metric::TiStart, tags(dag));
+            metrics.shift(Metric::DagRunActive, TagRefs::new([Some(dag)]), 1);
+            metrics.record(Metric::TaskDuration, tags(dag), Duration::from_secs(dag.as_bytes()[0].into()));
+        }
+        metrics.set(Metric::TaskMemoryPeak, tags("a"), Timestamp::from_millis(2), 7);
+        metrics.set(Metric::TaskMemoryPeak, tags("b"), Timestamp::from_millis(1), 9);
+        let fewer = metrics.without_tags(|tag| tag == "dag_id");
+        let merged: Vec<_> = fewer.series().map(|series| (series.metric, series.point.clone())).collect();
+        let Point::Histogram(durations) = &merged[1].1 else { panic!("{merged:?}") };
+        assert_eq!((durations.count(), durations.sum()), (3, 293.0));
+        assert_eq!((durations.min(), durations.max()), (Some(97.0), Some(98.0)));
+        assert_eq!(merged.len(), 4);
+        assert_eq!(merged[0], (Metric::TiStart, Point::Counter(3)));
+        assert_eq!(merged[2], (Metric::DagRunActive, Point::Gauge(3)));
+        assert_eq!(merged[3], (Metric::TaskMemoryPeak, Point::Last(Timestamp::from_millis(2), 7)));
+        assert_eq!(fewer.get(Metric::TiStart, &["", "t"]), Some(&Point::Counter(3)));
+        assert_eq!(metrics.without_tags(|_| false), metrics);
     }
 
     #[test]

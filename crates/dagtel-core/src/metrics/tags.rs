@@ -18,6 +18,13 @@ impl TagSet {
     pub fn values(&self) -> &[SmolStr] {
         &self.0
     }
+
+    /// Takes out the values of which is said so.
+    pub(super) fn clear(&mut self, cleared: impl IntoIterator<Item = bool>) {
+        for (value, _) in self.0.iter_mut().zip(cleared).filter(|(_, cleared)| *cleared) {
+            *value = SmolStr::default();
+        }
+    }
 }
 
 /// A [`TagSet`] that borrows, so that finding a known series allocates nothing.

@@ -1,5 +1,7 @@
 //! `metrics.v1`: the points that the fold counted.
 
+use std::borrow::Cow;
+
 use dagtel_core::catalog::metric::{BOUNDS, Definition, Kind, Metric};
 use dagtel_core::metrics::{Histogram, Metrics, Point, Series};
 use dagtel_core::time::Timestamp;
@@ -17,7 +19,14 @@ pub fn metrics(metrics: &Metrics, now: Timestamp, identity: &Identity) -> Vec<Fr
     let times = Times { start: metrics.start().as_nanos().min(now.as_nanos()), now: now.as_nanos() };
     let resource = identity.process_resource();
     let mut frames = Vec::new();
-    let mut series = metrics.series().peekable();
+    let naming = &identity.naming;
+    let metrics = match naming.disabled_tags.is_empty() {
+        true => Cow::Borrowed(metrics),
+        false => Cow::Owned(metrics.without_tags(|tag| !naming.has_tag(tag))),
+    };
+    let admitted = Metric::ALL.iter().map(|metric| naming.filter.admits(metric.definition().name));
+    let admitted: Vec<bool> = admitted.collect();
+    let mut series = metrics.series().filter(|series| admitted[series.metric as usize]).peekable();
     while series.peek().is_some() {
         let mut items = 0;
         let mut body = Writer::default();
@@ -59,7 +68,8 @@ fn metric(out: &mut Writer, metric: Metric, points: &Writer, identity: &Identity
     out.message(2, |out| {
         out.bytes(1, [&*identity.prefix, definition.name].concat().as_bytes());
         out.bytes(2, definition.description.as_bytes());
-        out.bytes(3, definition.unit.as_bytes());
+        let millis = identity.naming.milliseconds && definition.kind == Kind::Histogram;
+        out.bytes(3, if millis { "ms" } else { definition.unit }.as_bytes());
         match definition.kind {
             Kind::Counter => out.message(7, |out| {
                 out.append(points);
@@ -91,7 +101,7 @@ fn point(out: &mut Writer, series: &Series<'_>, times: Times, identity: &Identit
             tags(out, 7, series, definition, identity);
         }
         Point::Histogram(values) => {
-            histogram(out, values, times);
+            histogram(out, values, times, if identity.naming.milliseconds { 1e3 } else { 1.0 });
             tags(out, 9, series, definition, identity);
         }
         _ => {}
@@ -104,16 +114,17 @@ fn number(out: &mut Writer, value: u64, times: Times) {
     out.fixed64_always(6, value);
 }
 
-fn histogram(out: &mut Writer, values: &Histogram, times: Times) {
+/// `scale` is how many of the unit are a second.
+fn histogram(out: &mut Writer, values: &Histogram, times: Times, scale: f64) {
     out.fixed64(2, times.start);
     out.fixed64(3, times.now);
     out.fixed64(4, values.count());
-    out.fixed64_always(5, values.sum().to_bits());
+    out.fixed64_always(5, (values.sum() * scale).to_bits());
     out.packed64(6, values.buckets().iter().copied());
-    out.packed64(7, BOUNDS.iter().map(|bound| bound.to_bits()));
+    out.packed64(7, BOUNDS.iter().map(|bound| (bound * scale).to_bits()));
     if let (Some(min), Some(max)) = (values.min(), values.max()) {
-        out.fixed64_always(11, min.to_bits());
-        out.fixed64_always(12, max.to_bits());
+        out.fixed64_always(11, (min * scale).to_bits());
+        out.fixed64_always(12, (max * scale).to_bits());
     }
 }
 

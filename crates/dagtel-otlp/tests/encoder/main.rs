@@ -7,6 +7,7 @@ mod frames;
 mod hostile;
 mod logs;
 mod metrics;
+mod naming;
 mod resources;
 mod spans;
 mod story;

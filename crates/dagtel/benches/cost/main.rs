@@ -8,6 +8,7 @@ mod drain_rate;
 mod engine_thread;
 mod event_to_otlp;
 mod fold_rate;
+mod instruments;
 mod journal;
 mod off;
 mod ratio;
@@ -34,6 +35,7 @@ fn main() {
 
     let mut table = ratio::Table::from_args();
     off::table(&mut table);
+    instruments::table(&mut table);
     engine_thread::table(&mut table);
     journal::table(&mut table);
     event_to_otlp::table(&mut table);
