@@ -1,5 +1,5 @@
 """Report DAG runs to dagtel from Python: the standard library, one file, no thread, no socket."""
-import fcntl, json, os, time
+import fcntl, gc, json, os, platform, time
 
 
 class Events:
@@ -15,6 +15,21 @@ class Events:
         fcntl.flock(self.file, fcntl.LOCK_EX)  # held for life: its release tells the agent that we are gone
 
     def __call__(self, event, **fields):
+        self.write({"event": event, "at": time.time(), **self.run, **fields})
+
+    def write(self, line):
         if self.pid != os.getpid():  # after a fork the lock is the parent's
             self.__init__(self.spool, **self.run)
-        self.file.write(json.dumps({"event": event, "at": time.time(), **self.run, **fields}) + "\n")
+        self.file.write(json.dumps(line) + "\n")
+
+    def heartbeat(self, component, healthy=True):
+        """Says that this process lives, and how its interpreter fares; the agent shows it at /metrics."""
+        version = platform.python_version_tuple()
+        labels = dict(zip(("major", "minor", "patchlevel"), version), version=platform.python_version())
+        labels["implementation"] = platform.python_implementation()
+        values = [{"name": "python_info", "labels": labels, "value": 1}]
+        names = {"collected": "objects_collected", "uncollectable": "objects_uncollectable", "collections": "collections"}
+        for generation, stats in enumerate(gc.get_stats()):
+            values += [{"name": f"python_gc_{name}_total", "labels": {"generation": str(generation)}, "value": stats[key]}
+                       for key, name in names.items()]
+        self.write({"event": "metrics", "component": component, "healthy": healthy, "values": values})

@@ -3,6 +3,7 @@ import gzip, os, sys
 from dagtel_events import Events
 
 event = Events(os.environ["DAGTEL_SPOOL_DIR"], dag_id="python_etl", run_id=sys.argv[1])
+event.heartbeat("etl")
 event("dag_run.started", edges=[["read", "pack"]])
 event("task.started", task_id="read", attributes={"operator": "python"})
 data = open(__file__, "rb").read()

@@ -1,6 +1,8 @@
 //! `dagtel agent` as a process that tests start, kill and start again.
 
 use std::fs::File;
+use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -37,8 +39,31 @@ impl Agent {
         shell
             .args(["-c", &format!("ulimit -n {descriptors}; exec \"$0\" \"$@\"")])
             .arg(dagtel().get_program());
+        shell.env("DAGTEL_AGENT_HTTP_SERVER__ON", "false");
         shell.env_remove("OTEL_EXPORTER_OTLP_ENDPOINT").env_remove("OTEL_RESOURCE_ATTRIBUTES");
         Self::spawn(arguments(&mut shell, spool, endpoint).stdout(Stdio::null()).stderr(said))
+    }
+
+    /// Starts one, and returns where it serves `/metrics`.
+    ///
+    /// # Panics
+    /// When it cannot be started, or does not serve.
+    pub fn start_serving(spool: &Path, endpoint: &str) -> (Self, SocketAddr) {
+        let mut command = dagtel();
+        arguments(&mut command, spool, endpoint).stdout(Stdio::null()).stderr(Stdio::piped());
+        command.env("DAGTEL_AGENT_HTTP_SERVER__ON", "true").env("DAGTEL_AGENT_HTTP_SERVER__PORT", "0");
+        let mut agent = Self::spawn(&mut command);
+        let mut said = BufReader::new(agent.0.stderr.take().expect("its messages are piped")).lines();
+        let address = loop {
+            let line = said.next().expect("it says where it serves").expect("it writes text");
+            let served = line.strip_prefix("serving http://").and_then(|rest| rest.strip_suffix("/metrics"));
+            if let Some(address) = served {
+                break address.parse().expect("it is an address");
+            }
+        };
+        // It must never wait for somebody to read what it says.
+        std::thread::spawn(move || said.for_each(drop));
+        (agent, address)
     }
 
     fn spawn(command: &mut Command) -> Self {

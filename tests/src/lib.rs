@@ -16,6 +16,7 @@
 
 pub mod agent;
 pub mod command;
+pub mod exposition;
 mod http;
 pub mod jaeger;
 pub mod part;

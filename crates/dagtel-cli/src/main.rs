@@ -1,5 +1,6 @@
 //! The `dagtel` command.
 
+mod agent;
 mod command;
 mod demo;
 mod exec;
@@ -44,7 +45,9 @@ enum Command {
     #[command(subcommand)]
     Run(command::run::Options),
     /// Drain spool directories and ship what is in them, for as long as it runs
-    Agent(command::agent::Options),
+    Agent(Box<agent::Options>),
+    /// Say what would be sent where, and test it: connects to every destination and sends a request without data
+    Doctor(Box<command::doctor::Options>),
     /// Look at a spool directory, or replay what no receiver took
     Spool(command::spool::Options),
     /// See what the anonymous usage events of Cosmos say
@@ -79,7 +82,8 @@ fn main() -> ExitCode {
         Command::View(options) => command::view::run(&options),
         Command::Exec(options) => return exec::run(&options),
         Command::Run(options) => command::run::run(&options),
-        Command::Agent(options) => command::agent::run(&options),
+        Command::Agent(options) => agent::run(&options),
+        Command::Doctor(options) => command::doctor::run(&options),
         Command::Spool(options) => command::spool::run(&options),
         Command::Usage(options) => command::usage::run(&options),
         Command::Metadata(options) => command::metadata::run(&options),

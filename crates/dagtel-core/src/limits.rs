@@ -38,6 +38,12 @@ pub const DETAILS_PER_TRY: usize = 64;
 pub const TAG_SETS: usize = 2000;
 /// Bytes of one line of a recording or an event file.
 pub const LINE_BYTES: usize = 1024 * 1024;
+/// Values in one `metrics` line of an inbox.
+pub const REPORTED_VALUES: usize = 256;
+/// Processes whose `metrics` lines are remembered at a time.
+pub const REPORTING_PROCESSES: usize = 256;
+/// Queues and states whose tries are counted apart.
+pub const QUEUE_STATES: usize = 1024;
 
 /// A row of [`TABLE`]: what is limited, to how much, in what unit.
 #[derive(Clone, Copy, Debug)]
@@ -73,6 +79,9 @@ pub const TABLE: &[Limit] = &[
     limit("closed runs remembered", CLOSED_RUNS, "runs", "the oldest is forgotten"),
     limit("details about one try", DETAILS_PER_TRY, "events", "dropped"),
     limit("tag sets of a metric", TAG_SETS, "series", "folded into overflow=\"true\""),
+    limit("values in a metrics line", REPORTED_VALUES, "values", "the line is refused with a message"),
+    limit("processes that report metrics", REPORTING_PROCESSES, "processes", "further ones are not taken in"),
+    limit("queues and states of tries", QUEUE_STATES, "series", "counted under the queue \"overflow\""),
     limit("line of a recording", LINE_BYTES, "bytes", "skipped with a message"),
 ];
 

@@ -1,13 +1,15 @@
 //! The drainer itself: one step after the other.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::time::{Duration, SystemTime};
 
 use dagtel_core::event::Event;
+use dagtel_core::event::report::MetricsLine;
 use dagtel_core::fold::{Fold, Timing};
 use dagtel_core::guard::admit;
+use dagtel_core::limits;
 use dagtel_core::signal::spans;
 use dagtel_core::time::Timestamp;
 use dagtel_otlp::{Frame, Identity, Signal, record};
@@ -37,6 +39,10 @@ pub struct DrainerOptions {
     pub metric_interval: Duration,
     /// How long a run whose engine died waits to be adopted before it is closed as lost.
     pub adoption: Duration,
+    /// Whether spans are put into the outbox.
+    pub traces: bool,
+    /// Whether metrics are; they are counted all the same.
+    pub metrics: bool,
 }
 
 impl DrainerOptions {
@@ -47,6 +53,8 @@ impl DrainerOptions {
             timing: Timing::default(),
             metric_interval: Duration::from_secs(10),
             adoption: Duration::from_secs(60),
+            traces: true,
+            metrics: true,
         }
     }
 }
@@ -78,6 +86,8 @@ pub struct Drainer {
     state: State,
     metrics_due: Timestamp,
     counts_at_start: Counts,
+    /// What living processes said of themselves last, by the name of their file. Not saved: they will say it again.
+    reports: BTreeMap<String, MetricsLine>,
     lock: DirLock,
 }
 
@@ -95,6 +105,8 @@ pub struct Step {
     pub alive: BTreeSet<WriterId>,
     /// Whether the writer of any file of the inbox is alive.
     pub inbox_alive: bool,
+    /// Lines with measurements read.
+    pub reports: u64,
     /// What was wrong with lines of the inbox.
     pub inbox: inbox::InboxCounts,
     /// Whether the directory was removed or replaced since the step before. What was in it and not sent is gone.
@@ -128,6 +140,7 @@ impl Drainer {
             state,
             metrics_due: Timestamp::MIN,
             counts_at_start: Counts::default(),
+            reports: BTreeMap::new(),
             lock,
         };
         drainer.counts_at_start = drainer.state.counts.clone();
@@ -207,8 +220,9 @@ impl Drainer {
         given_up.into_iter().for_each(|event| self.apply(event));
         // While there is more to read, later facts about what has ended may be among it.
         let changes = if step.more { Vec::new() } else { self.state.fold.due(watermark) };
-        let mut frames = dagtel_otlp::traces(spans(changes), &self.options.identity);
-        if Timestamp::from(now) >= self.metrics_due && !step.more {
+        let spans = spans(changes).filter(|_| self.options.traces);
+        let mut frames = dagtel_otlp::traces(spans, &self.options.identity);
+        if self.options.metrics && Timestamp::from(now) >= self.metrics_due && !step.more {
             frames.extend(self.metrics(now.into()));
         }
         step.frames = frames.len();
@@ -291,9 +305,19 @@ impl Drainer {
 
     fn read_inbox(&mut self, step: &mut Step, dead: &mut Vec<Owner>) -> io::Result<()> {
         let dir = self.layout.inbox();
-        for name in inbox::files(&dir) {
+        let names = inbox::files(&dir);
+        self.reports.retain(|name, _| names.binary_search(name).is_ok());
+        for name in names {
             let mut position = self.state.inbox.get(&name).copied().unwrap_or_default();
             let lines = inbox::read(&dir, &name, &mut position)?;
+            step.reports += lines.reports;
+            if lines.dead && lines.end {
+                self.reports.remove(&name);
+            } else if let Some(report) = lines.report
+                && (self.reports.len() < limits::REPORTING_PROCESSES || self.reports.contains_key(&name))
+            {
+                self.reports.insert(name.clone(), report);
+            }
             self.state.inbox.insert(name.clone(), position);
             let owner = Owner::Inbox(name);
             for event in lines.events {
@@ -364,6 +388,11 @@ impl Drainer {
     /// What had been counted when this drainer took over.
     pub fn counts_at_start(&self) -> &Counts {
         &self.counts_at_start
+    }
+
+    /// What living processes said of themselves last through the inbox, by the name of their file.
+    pub fn reports(&self) -> &BTreeMap<String, MetricsLine> {
+        &self.reports
     }
 
     /// The state of the fold.

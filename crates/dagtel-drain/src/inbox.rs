@@ -1,7 +1,7 @@
 //! The inbox: event lines of processes in other languages.
 //!
 //! Each writing process appends to a file of its own, `inbox/<any name>.jsonl`, one event a line (`dagtel schema`), and
-//! holds an exclusive `flock` on it for as long as it lives. That lock is how its death is noticed. A file whose writer
+//! or what it measured of itself ([`MetricsLine`]), and holds an exclusive `flock` on it for as long as it lives. That lock is how its death is noticed. A file whose writer
 //! is dead is read to its end and, once it has lain still for a while, removed.
 
 use std::collections::BTreeMap;
@@ -12,6 +12,7 @@ use std::time::{Duration, SystemTime};
 
 use dagtel_core::event::Event;
 use dagtel_core::event::line::EventLine;
+use dagtel_core::event::report::MetricsLine;
 use dagtel_core::limits;
 use serde::{Deserialize, Serialize};
 
@@ -46,6 +47,10 @@ pub struct InboxCounts {
 #[derive(Debug, Default)]
 pub(crate) struct Lines {
     pub(crate) events: Vec<Event>,
+    /// How many lines with measurements there were.
+    pub(crate) reports: u64,
+    /// The last of them.
+    pub(crate) report: Option<MetricsLine>,
     pub(crate) bad: InboxCounts,
     /// Read to the end of what is there now.
     pub(crate) end: bool,
@@ -131,11 +136,34 @@ fn take_line(line: &[u8], name: &str, position: &mut InboxPosition, lines: &mut 
         bad(lines, name, position.line, "the line is longer than may be; it was passed over");
         return;
     }
+    if says_metrics(line) {
+        let parsed = serde_json::from_slice::<MetricsLine>(line).map_err(|error| error.to_string());
+        match parsed.and_then(|line| line.check().map(|()| line).map_err(|error| error.to_string())) {
+            Ok(report) => {
+                lines.reports += 1;
+                lines.report = Some(report);
+            }
+            Err(error) => bad(lines, name, position.line, &error),
+        }
+        return;
+    }
     let parsed = serde_json::from_slice::<EventLine>(line).map_err(|error| error.to_string());
     match parsed.and_then(|line| Event::try_from(line).map_err(|error| error.to_string())) {
         Ok(event) => lines.events.push(event),
         Err(error) => bad(lines, name, position.line, &error),
     }
+}
+
+/// Whether a line is one with measurements. Few are, so what cannot be one is not parsed for that.
+fn says_metrics(line: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct Named<'a> {
+        #[serde(borrow)]
+        event: std::borrow::Cow<'a, str>,
+    }
+    const WORD: &[u8] = b"\"metrics\"";
+    line.windows(WORD.len()).any(|bytes| bytes == WORD)
+        && serde_json::from_slice::<Named<'_>>(line).is_ok_and(|named| named.event == "metrics")
 }
 
 fn bad(lines: &mut Lines, name: &str, number: u64, what: &str) {
@@ -195,6 +223,20 @@ mod tests {
         let lines = read_on(&mut position);
         assert_eq!((lines.events.len(), lines.dead), (1, true));
         assert_eq!(read_on(&mut position).events.len(), 0);
+    }
+
+    #[test]
+    fn the_last_measurements_count() {
+        let dir = tempfile::tempdir().unwrap();
+        let report = |component: &str| format!(r#"{{"event":"metrics","component":"{component}"}}"#);
+        // An event may speak of metrics too.
+        let event = line("metrics");
+        let text = format!("{}\n{event}\n{}\n{}\n", report("a"), report("b"), report(""));
+        fs::write(dir.path().join("w.jsonl"), text).unwrap();
+        let lines = read(dir.path(), "w.jsonl", &mut InboxPosition::default()).unwrap();
+        assert_eq!((lines.events.len(), lines.reports, lines.bad.bad_lines), (1, 2, 1));
+        assert_eq!(lines.report.unwrap().component, "b");
+        assert!(lines.bad.first_bad.unwrap().contains("component"));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use dagtel_otlp::{Frame, Signal};
 
 use crate::grpc::GrpcExporter;
 use crate::http::HttpExporter;
-use crate::{Endpoint, Protocol, Verdict};
+use crate::{Delivery, Endpoint, Protocol, Verdict};
 
 /// Sends single requests to an OTLP receiver, once each. Connects when it first has to, and anew when that breaks.
 #[derive(Clone, Debug)]
@@ -23,9 +23,14 @@ enum Transport {
 impl Exporter {
     /// For a receiver. Must be made within a tokio runtime, and used only while that runs.
     pub fn new(endpoint: Endpoint, protocol: Protocol) -> Self {
+        Self::with(endpoint, protocol, Delivery::default())
+    }
+
+    /// The same with a delivery of one's own.
+    pub fn with(endpoint: Endpoint, protocol: Protocol, delivery: Delivery) -> Self {
         let transport = match protocol {
-            Protocol::Grpc => Transport::Grpc(GrpcExporter::new(&endpoint)),
-            Protocol::HttpProtobuf => Transport::Http(HttpExporter::new(&endpoint)),
+            Protocol::Grpc => Transport::Grpc(GrpcExporter::new(&endpoint, delivery)),
+            Protocol::HttpProtobuf => Transport::Http(HttpExporter::new(&endpoint, delivery)),
         };
         Self { endpoint, transport }
     }

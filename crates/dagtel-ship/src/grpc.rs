@@ -7,16 +7,15 @@ use dagtel_otlp::Signal;
 use http::uri::PathAndQuery;
 use prost::Message as _;
 use tonic::codec::{Codec, CompressionEncoding, DecodeBuf, Decoder, EncodeBuf, Encoder};
+use tonic::metadata::MetadataMap;
 use tonic::transport::Channel;
 use tonic::{Request, Status};
 
 use crate::verdict::ExportResponse;
-use crate::{Endpoint, Verdict};
+use crate::{Delivery, Endpoint, Verdict};
 
 /// How long a connection may take to come about.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a request may take. OpenTelemetry's default for exporters.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes of an answer; a receiver has no reason to say more.
 const RESPONSE_BYTES: usize = 64 * 1024;
 
@@ -24,28 +23,34 @@ const RESPONSE_BYTES: usize = 64 * 1024;
 #[derive(Clone, Debug)]
 pub(crate) struct GrpcExporter {
     grpc: tonic::client::Grpc<Channel>,
+    delivery: Delivery,
 }
 
 impl GrpcExporter {
     /// For this receiver. Must be called within a tokio runtime, and used only while that runs.
-    pub(crate) fn new(endpoint: &Endpoint) -> Self {
+    pub(crate) fn new(endpoint: &Endpoint, delivery: Delivery) -> Self {
         let channel = Channel::builder(endpoint.origin_uri())
-            .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(REQUEST_TIMEOUT)
+            .connect_timeout(CONNECT_TIMEOUT.min(delivery.timeout))
+            .timeout(delivery.timeout)
             .connect_lazy();
-        let grpc = tonic::client::Grpc::new(channel)
-            .send_compressed(CompressionEncoding::Gzip)
+        let mut grpc = tonic::client::Grpc::new(channel)
             // The Collector answers a compressed request with a compressed answer.
             .accept_compressed(CompressionEncoding::Gzip)
             .max_decoding_message_size(RESPONSE_BYTES);
-        Self { grpc }
+        if delivery.gzip {
+            grpc = grpc.send_compressed(CompressionEncoding::Gzip);
+        }
+        Self { grpc, delivery }
     }
 
     pub(crate) async fn send(&mut self, signal: Signal, body: Bytes) -> Verdict {
         if let Err(error) = self.grpc.ready().await {
             return Verdict::of_status(&Status::from_error(error.into()));
         }
-        match self.grpc.unary(Request::new(body), path(signal), RawCodec).await {
+        let mut request = Request::new(body);
+        let headers = self.delivery.headers().iter().cloned().collect();
+        *request.metadata_mut() = MetadataMap::from_headers(headers);
+        match self.grpc.unary(request, path(signal), RawCodec).await {
             Ok(response) => response.into_inner().verdict(),
             Err(status) => Verdict::of_status(&status),
         }

@@ -8,17 +8,15 @@ use dagtel_otlp::Signal;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
-use http::{Method, Request, Response};
+use http::{HeaderValue, Method, Request, Response};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use tokio::time::timeout;
 
-use crate::{Endpoint, Verdict};
+use crate::{Delivery, Endpoint, Verdict};
 
-/// How long a request may take, connection included. OpenTelemetry's default for exporters.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a connection may take to come about.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Bytes of an answer that are read; a receiver has no reason to say more.
@@ -29,21 +27,23 @@ const RESPONSE_BYTES: usize = 64 * 1024;
 pub(crate) struct HttpExporter {
     client: Client<HttpConnector, Full<Bytes>>,
     base: String,
+    delivery: Delivery,
 }
 
 impl HttpExporter {
-    pub(crate) fn new(endpoint: &Endpoint) -> Self {
+    pub(crate) fn new(endpoint: &Endpoint, delivery: Delivery) -> Self {
         let mut connector = HttpConnector::new();
         connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
         connector.set_nodelay(true);
-        Self { client: Client::builder(TokioExecutor::new()).build(connector), base: endpoint.to_string() }
+        let client = Client::builder(TokioExecutor::new()).build(connector);
+        Self { client, base: endpoint.to_string(), delivery }
     }
 
     pub(crate) async fn send(&mut self, signal: Signal, body: Bytes) -> Verdict {
-        match timeout(REQUEST_TIMEOUT, self.exchange(signal, &body)).await {
+        match timeout(self.delivery.timeout, self.exchange(signal, &body)).await {
             Ok(verdict) => verdict,
             Err(_) => {
-                let seconds = REQUEST_TIMEOUT.as_secs();
+                let seconds = self.delivery.timeout.as_secs_f64();
                 Verdict::Retry { reason: format!("no answer within {seconds} s"), after: None }
             }
         }
@@ -61,17 +61,25 @@ impl HttpExporter {
     }
 
     fn request(&self, signal: Signal, body: &[u8]) -> Result<Request<Full<Bytes>>, http::Error> {
-        let mut gzip = GzEncoder::new(Vec::with_capacity(body.len() / 4), Compression::fast());
-        // Writing to memory does not fail.
-        let _ = gzip.write_all(body);
-        let compressed = gzip.finish().unwrap_or_default();
-        Request::builder()
+        let body = if self.delivery.gzip { compress(body) } else { body.to_vec() };
+        let mut request = Request::builder()
             .method(Method::POST)
             .uri(format!("{}/v1/{}", self.base, signal.as_str()))
             .header(CONTENT_TYPE, "application/x-protobuf")
-            .header(CONTENT_ENCODING, "gzip")
-            .body(Full::new(compressed.into()))
+            .body(Full::new(body.into()))?;
+        if self.delivery.gzip {
+            request.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        }
+        request.headers_mut().extend(self.delivery.headers().iter().cloned());
+        Ok(request)
     }
+}
+
+fn compress(body: &[u8]) -> Vec<u8> {
+    let mut gzip = GzEncoder::new(Vec::with_capacity(body.len() / 4), Compression::fast());
+    // Writing to memory does not fail.
+    let _ = gzip.write_all(body);
+    gzip.finish().unwrap_or_default()
 }
 
 async fn answer(response: Response<hyper::body::Incoming>) -> Verdict {

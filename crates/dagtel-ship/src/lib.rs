@@ -8,6 +8,7 @@
 //! [`Exporter`] sends single requests.
 
 mod backoff;
+mod delivery;
 mod endpoint;
 mod exporter;
 mod grpc;
@@ -18,6 +19,7 @@ mod status;
 mod verdict;
 mod work;
 
+pub use delivery::{Delivery, HeaderError};
 pub use endpoint::{Endpoint, EndpointError, Protocol, ProtocolError};
 pub use exporter::Exporter;
 pub use line::{Destination, Line, lines};

@@ -19,7 +19,7 @@ use tokio::time::timeout;
 use crate::backoff::Backoff;
 use crate::status::Status;
 use crate::work::{FRAMES, Outcome, Work};
-use crate::{Endpoint, Exporter, Protocol, Verdict};
+use crate::{Delivery, Endpoint, Exporter, Protocol, Verdict};
 
 /// How often the outbox is looked at when nobody says that something is there.
 const POLL: Duration = Duration::from_millis(500);
@@ -38,12 +38,17 @@ pub struct Destination {
     pub protocol: Protocol,
     /// The file that says how far it has got.
     pub progress: PathBuf,
+    /// How to send.
+    pub delivery: Delivery,
+    /// What it is sent; all by default.
+    pub signals: Vec<Signal>,
 }
 
 impl Destination {
     /// A receiver, and the file that says how far it has got.
     pub fn new(endpoint: Endpoint, protocol: Protocol, progress: impl Into<PathBuf>) -> Self {
-        Self { endpoint, protocol, progress: progress.into() }
+        let signals = vec![Signal::Traces, Signal::Metrics, Signal::Logs];
+        Self { endpoint, protocol, progress: progress.into(), delivery: Delivery::default(), signals }
     }
 }
 
@@ -149,7 +154,8 @@ impl Line {
     /// and only while the receiver takes it: nobody has to wait for one that is away. Needs a tokio runtime with its time
     /// and I/O drivers on. What is not sent stays in the outbox.
     pub async fn run(mut self, stop: impl Future<Output = Duration>) {
-        let mut exporter = Exporter::new(self.destination.endpoint.clone(), self.destination.protocol);
+        let to = &self.destination;
+        let mut exporter = Exporter::with(to.endpoint.clone(), to.protocol, to.delivery.clone());
         let (ending, wake) = (Ending::default(), self.wake.clone());
         let mut ship = pin!(self.ship(&mut exporter, &ending));
         let deadline = tokio::select! {
@@ -233,6 +239,9 @@ impl Line {
             match (record::signal_of(record.kind), record::parse(&record.payload)) {
                 (Some(signal), Some((number, body))) => {
                     mark = mark.max(number);
+                    if !self.destination.signals.contains(&signal) {
+                        continue;
+                    }
                     frames.push((signal, Bytes::copy_from_slice(body), u64::from(record.items)));
                 }
                 _ => self.status.dropped("frames", "unreadable", 1),

@@ -12,15 +12,13 @@ use dagtel_core::key::{DEFAULT_NAMESPACE, RunKey, TryKey};
 use dagtel_core::time::Timestamp;
 use dagtel_core::value::{Attribute, SmolStr, Value};
 use dagtel_drain::{DIR_VARIABLE, DrainerOptions, Durability, Layout, OutboxWriter};
-use dagtel_otlp::Identity;
-use dagtel_ship::{Endpoint, EndpointError, Protocol, ProtocolError};
+use dagtel_otlp::{Identity, Signal};
+use dagtel_ship::{Destination, EndpointError};
 use opentelemetry::metrics::MeterProvider as _;
-use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
-use opentelemetry_sdk::resource::EnvResourceDetector;
-use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;
 
+use crate::config::{Config, ConfigError, Environment, SignalConfig};
 use crate::counters::Counters;
 use crate::engine::{Clock, Dagtel, Inner};
 use crate::in_memory::InMemory;
@@ -33,9 +31,7 @@ use crate::pipeline::Pipeline;
 use crate::sink::Sink;
 use crate::starts::Starts;
 use crate::usage::{Collector, Usage, UsageOptions};
-use crate::worker::{Command, Report, Worker};
-
-const DEFAULT_ENDPOINT: &str = "http://127.0.0.1:4317";
+use crate::worker::{Report, Worker};
 
 /// How to set dagtel up. Made by [`Dagtel::builder`].
 ///
@@ -52,7 +48,9 @@ pub struct Builder {
     listeners: Vec<Box<dyn Listener>>,
     clock: Clock,
     timing: Timing,
-    metric_interval: Duration,
+    metric_interval: Option<Duration>,
+    /// The file and the environment; what is wrong with them is told by the exits that need them.
+    config: Result<Config, ConfigError>,
     shutdown_deadline: Duration,
     memory: Memory,
     usage: Option<UsageOptions>,
@@ -65,9 +63,12 @@ pub enum BuildError {
     /// The endpoint is not one.
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
-    /// The protocol is not one.
-    #[error("OTEL_EXPORTER_OTLP_PROTOCOL: {0}")]
-    Protocol(#[from] ProtocolError),
+    /// The file or the environment is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// There is nowhere to send.
+    #[error("no endpoint is known: name one by Builder::endpoint or OTEL_EXPORTER_OTLP_ENDPOINT")]
+    NoEndpoint,
     /// The spool directory cannot be used.
     #[error(transparent)]
     Spool(#[from] dagtel_spool::OpenError),
@@ -97,7 +98,12 @@ impl Dagtel {
         let now = Timestamp::from(SystemTime::now());
         let instance = format!("{:x}-{:x}", std::process::id(), now.as_nanos());
         let mut identity = Identity::new(service_name, instance);
-        identity.resource = resource_from_environment();
+        let config = Config::load(None, &Environment::of_process());
+        if let Ok(config) = &config {
+            identity.resource = attributes(&config.resource);
+            identity.tags = attributes(&config.tags);
+            identity.prefix = config.prefix.as_str().into();
+        }
         Builder {
             identity,
             namespace: DEFAULT_NAMESPACE,
@@ -107,7 +113,8 @@ impl Dagtel {
             listeners: Vec::new(),
             clock: Arc::new(SystemTime::now),
             timing: Timing::default(),
-            metric_interval: Duration::from_secs(10),
+            metric_interval: None,
+            config,
             shutdown_deadline: Duration::from_secs(5),
             memory: Memory::default(),
             usage: None,
@@ -116,8 +123,9 @@ impl Dagtel {
 }
 
 impl Builder {
-    /// The OTLP/gRPC receiver, such as `http://collector:4317`. Without it `OTEL_EXPORTER_OTLP_ENDPOINT` counts, and
-    /// without that `http://127.0.0.1:4317`.
+    /// The OTLP receiver, such as `http://collector:4317`. Without it the environment and the file count
+    /// ([`crate::config`]), and without those `http://127.0.0.1:4317`. An engine sends everything to one receiver, the
+    /// first of those for traces (of those for metrics when traces are off); `dagtel agent` sends to several.
     pub fn endpoint(mut self, endpoint: impl Into<String>) -> Self {
         self.endpoint = Some(endpoint.into());
         self
@@ -187,9 +195,9 @@ impl Builder {
         self
     }
 
-    /// How often metrics are exported. By default every 10 s.
+    /// How often metrics are exported. Without it the environment and the file count, and without those every 10 s.
     pub fn metric_interval(mut self, interval: Duration) -> Self {
-        self.metric_interval = interval.max(Duration::from_millis(10));
+        self.metric_interval = Some(interval.max(Duration::from_millis(10)));
         self
     }
 
@@ -250,21 +258,31 @@ impl Builder {
     /// # Errors
     /// When the endpoint is not one, or the spool directory cannot be used.
     pub fn build(self) -> Result<(Dagtel, Worker), BuildError> {
-        let endpoint = self.endpoint.clone().or_else(|| std::env::var("OTEL_EXPORTER_OTLP_ENDPOINT").ok());
-        let endpoint: Endpoint = endpoint.as_deref().unwrap_or(DEFAULT_ENDPOINT).parse()?;
-        let protocol = match std::env::var("OTEL_EXPORTER_OTLP_PROTOCOL") {
-            Ok(protocol) => protocol.parse()?,
-            Err(_) => endpoint.usual_protocol(),
-        };
+        let config = self.config.clone()?;
+        let interval = self.metric_interval.unwrap_or(config.metric_interval);
+        let destination = self.destination(&config)?;
         let layout = self.layout()?;
         let counters = Arc::new(Counters::default());
         let journal = self.journal(&layout, counters.clone())?;
         let client = OutboxClient::new(OutboxWriter::open(&layout)?, counters.clone());
-        let meters = instruments::provider(client.clone(), &self.identity, self.metric_interval)?;
+        let meters = instruments::provider(client.clone(), &self.identity, interval)?;
         let registry = Registry::new(meters.meter(instruments::SCOPE), &self.identity);
         let (commands, received) = tokio::sync::mpsc::unbounded_channel();
-        let worker =
-            self.worker(layout.clone(), journal.clone(), counters.clone(), received, endpoint, protocol);
+        let mut options = DrainerOptions::new(self.identity.clone());
+        options.timing = self.timing;
+        options.metric_interval = interval;
+        options.traces = destination.signals.contains(&Signal::Traces);
+        options.metrics = destination.signals.contains(&Signal::Metrics);
+        let worker = Worker {
+            layout: layout.clone(),
+            journal: journal.clone(),
+            options,
+            counters: counters.clone(),
+            commands: received,
+            destination,
+            clock: self.clock.clone(),
+            shutdown_deadline: self.shutdown_deadline,
+        };
         let usage = self.usage_events(Some(&client), Some(&meters));
         if let Some(usage) = &usage {
             usage.start();
@@ -279,29 +297,25 @@ impl Builder {
         Ok((Dagtel(Some(Arc::new(inner))), worker))
     }
 
-    fn worker(
-        &self,
-        layout: Layout,
-        journal: dagtel_drain::Journal,
-        counters: Arc<Counters>,
-        commands: UnboundedReceiver<Command>,
-        endpoint: Endpoint,
-        protocol: Protocol,
-    ) -> Worker {
-        let mut options = DrainerOptions::new(self.identity.clone());
-        options.timing = self.timing;
-        options.metric_interval = self.metric_interval;
-        Worker {
-            layout,
-            journal,
-            options,
-            counters,
-            commands,
-            endpoint,
-            protocol,
-            clock: self.clock.clone(),
-            shutdown_deadline: self.shutdown_deadline,
+    /// Where everything goes. The file of its progress is the worker's to name.
+    fn destination(&self, config: &Config) -> Result<Destination, BuildError> {
+        let mut config = config.clone();
+        if let Some(endpoint) = &self.endpoint {
+            let (endpoint, protocol) = ([endpoint.parse()?], config.protocol);
+            config.traces.send_to(&endpoint, protocol);
+            config.metrics.send_to(&endpoint, protocol);
         }
+        let on = |config: &SignalConfig| config.off.is_none();
+        let first = if on(&config.traces) { &config.traces } else { &config.metrics };
+        let target = first.targets.first().cloned().ok_or(BuildError::NoEndpoint)?;
+        let mut destination = Destination::new(target.endpoint, target.protocol, PathBuf::new());
+        destination.delivery = target.delivery;
+        destination.signals.retain(|signal| match signal {
+            Signal::Traces => on(&config.traces),
+            Signal::Metrics => on(&config.metrics),
+            Signal::Logs => on(&config.traces) || on(&config.metrics),
+        });
+        Ok(destination)
     }
 
     /// For a process that only reports, such as one that runs a single task: it appends to the spool directory and has
@@ -337,7 +351,8 @@ impl Builder {
     }
 
     fn layout(&self) -> Result<Layout, BuildError> {
-        let named = self.spool.clone().map(Layout::new).or_else(Layout::from_environment);
+        let configured = || self.config.as_ref().ok().and_then(|config| config.spool.clone());
+        let named = self.spool.clone().or_else(configured).map(Layout::new).or_else(Layout::from_environment);
         named.ok_or(BuildError::NoSpool)
     }
 
@@ -373,14 +388,8 @@ impl Builder {
     }
 }
 
-fn resource_from_environment() -> Vec<Attribute> {
-    let resource = Resource::builder_empty().with_detector(Box::new(EnvResourceDetector::new())).build();
-    let mut attributes: Vec<Attribute> = resource
-        .iter()
-        .map(|(key, value)| (key.as_str().into(), SmolStr::new(value.as_str()).into()))
-        .collect();
-    attributes.sort();
-    attributes
+fn attributes(pairs: &[(String, String)]) -> Vec<Attribute> {
+    pairs.iter().map(|(key, value)| (SmolStr::new(key), SmolStr::new(value).into())).collect()
 }
 
 /// Ends telemetry when it goes: closes what is open and sends what it can within the builder's deadline.

@@ -24,6 +24,7 @@
 //! what goes wrong is counted. With [`Dagtel::off`] every call does nothing.
 
 mod builder;
+pub mod config;
 mod context;
 mod counters;
 mod describe;

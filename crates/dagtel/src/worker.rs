@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use dagtel_core::fold::Anomaly;
 use dagtel_drain::{Drainer, DrainerOptions, Journal, Layout, Step};
 use dagtel_otlp::Signal;
-use dagtel_ship::{Destination, Endpoint, Line, Protocol, Status, lines};
+use dagtel_ship::{Destination, Line, Status, lines};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::{MissedTickBehavior, interval, sleep};
@@ -43,8 +43,7 @@ pub struct Worker {
     pub(crate) options: DrainerOptions,
     pub(crate) counters: Arc<Counters>,
     pub(crate) commands: UnboundedReceiver<Command>,
-    pub(crate) endpoint: Endpoint,
-    pub(crate) protocol: Protocol,
+    pub(crate) destination: Destination,
     pub(crate) clock: Clock,
     pub(crate) shutdown_deadline: Duration,
 }
@@ -52,7 +51,10 @@ pub struct Worker {
 impl fmt::Debug for Worker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("Worker");
-        debug.field("spool", &self.layout.dir()).field("endpoint", &self.endpoint).finish_non_exhaustive()
+        debug
+            .field("spool", &self.layout.dir())
+            .field("endpoint", &self.destination.endpoint)
+            .finish_non_exhaustive()
     }
 }
 
@@ -132,8 +134,8 @@ impl Worker {
     }
 
     fn line(&self) -> Result<Line, dagtel_spool::OpenError> {
-        let progress = self.layout.shipped(&self.endpoint);
-        let destination = Destination::new(self.endpoint.clone(), self.protocol, progress);
+        let mut destination = self.destination.clone();
+        destination.progress = self.layout.shipped(&destination.endpoint);
         let mut lines = lines(&self.layout.outbox(), &self.layout.dead_letters(), vec![destination])?;
         // One destination, one line.
         Ok(lines.swap_remove(0))
@@ -167,7 +169,7 @@ impl Worker {
         // An attempt that the deadline cut short has failed without a word.
         let unanswered = || (drained && !caught_up).then(|| "the receiver did not answer in time".to_owned());
         Report {
-            endpoint: self.endpoint.to_string(),
+            endpoint: self.destination.endpoint.to_string(),
             drained,
             caught_up,
             spans: self.counters.tally(Signal::Traces),

@@ -1,6 +1,6 @@
 //! The commands, one file each.
 
-pub(crate) mod agent;
+pub(crate) mod doctor;
 pub(crate) mod id;
 pub(crate) mod metadata;
 pub(crate) mod replay;

@@ -4,6 +4,7 @@
 //! conventions 1.42 (`cicd.pipeline.*`, `error.type`, `exception.*`, `process.*`). One word serves as span attribute,
 //! metric tag and log attribute.
 
+pub mod agent;
 pub mod attribute;
 pub mod metric;
 pub mod naming;

@@ -300,9 +300,19 @@ impl EventLine {
     }
 }
 
-/// The JSON Schema (draft 2020-12) of [`EventLine`].
+/// A line of the inbox: an event, or what a process measured of itself.
+#[derive(JsonSchema)]
+#[schemars(untagged, title = "dagtel inbox line")]
+#[expect(dead_code, reason = "only its schema is used: lines are read as what they say they are")]
+enum InboxLine {
+    Event(Box<EventLine>),
+    Metrics(super::report::MetricsLine),
+}
+
+/// The JSON Schema (draft 2020-12) of what may stand on a line: an [`EventLine`], or in an inbox also a
+/// [`MetricsLine`](super::report::MetricsLine).
 pub fn schema() -> schemars::Schema {
-    schemars::schema_for!(EventLine)
+    schemars::schema_for!(InboxLine)
 }
 
 fn default_namespace() -> SmolStr {

@@ -5,6 +5,7 @@
 
 mod exception;
 pub mod line;
+pub mod report;
 mod state;
 
 use std::sync::Arc;

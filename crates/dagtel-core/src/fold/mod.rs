@@ -24,6 +24,7 @@ mod run;
 mod task;
 mod told;
 
+use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,6 +32,7 @@ use std::time::Duration;
 use hashbrown::HashMap;
 use hashbrown::hash_map::EntryRef;
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 
 pub use self::anomaly::{Anomalies, Anomaly};
 pub use self::change::{Change, ClosedRun, ClosedTry, Link, LinkKind, Links};
@@ -38,6 +40,7 @@ use self::closed::Closed;
 pub use self::resources::Resources;
 use self::run::Run;
 use self::task::Try;
+use crate::catalog::attribute::text as key_text;
 use crate::catalog::metric::Metric;
 use crate::event::{Event, Fact, TaskChange, TaskDetails, Truth};
 use crate::guard::Admitted;
@@ -130,6 +133,23 @@ impl Fold {
     /// Counts what the guard cut.
     pub fn cut(&mut self, parts: u32) {
         self.anomalies.add(Anomaly::Cut, u64::from(parts));
+    }
+
+    /// How many tries are not final, by queue (`""` when none is known) and state. Beyond [`limits::QUEUE_STATES`] they are
+    /// counted under the queue `overflow`.
+    pub fn queues(&self) -> BTreeMap<(SmolStr, &'static str), u64> {
+        let mut queues = BTreeMap::new();
+        let tries = self.runs.values().flat_map(|run| run.tries.values());
+        for task in tries.filter(|task| !task.closed) {
+            let Some(state) = task.state_now() else { continue };
+            let queue = task.layers.text(key_text::QUEUE).map(|queue| limits::clip(queue, limits::TAG_BYTES));
+            let mut key = (SmolStr::new(queue.unwrap_or_default()), state);
+            if queues.len() >= limits::QUEUE_STATES && !queues.contains_key(&key) {
+                key.0 = SmolStr::new_static("overflow");
+            }
+            *queues.entry(key).or_default() += 1;
+        }
+        queues
     }
 
     /// How many runs are open.

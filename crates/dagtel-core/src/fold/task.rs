@@ -88,6 +88,21 @@ impl Try {
         self.change(at, truth, change).and(self.add(at, truth, details))
     }
 
+    /// Airflow's word for the state it is in, `None` when nothing is known of it.
+    pub(crate) fn state_now(&self) -> Option<&'static str> {
+        if let Some(end) = &self.end {
+            return Some(end.state.as_str());
+        }
+        let deferred = self.pauses.last().is_some_and(|(_, deferred)| *deferred);
+        let states = [
+            (deferred, "deferred"),
+            (self.started.is_some() || !self.pauses.is_empty(), "running"),
+            (self.queued.is_some(), "queued"),
+            (self.scheduled.is_some(), "scheduled"),
+        ];
+        states.iter().find(|(is, _)| *is).map(|(_, state)| *state)
+    }
+
     fn change(&mut self, at: Timestamp, truth: Truth, change: &TaskChange) -> Merged {
         let told = Told { truth, at };
         match change {

@@ -186,6 +186,12 @@ impl Metrics {
         })
     }
 
+    /// Whether a metric has no series.
+    pub fn is_empty(&self, metric: Metric) -> bool {
+        let family = &self.families[metric as usize];
+        family.series.is_empty() && family.overflow.is_none()
+    }
+
     /// How many observations of a metric went to its overflow series.
     pub fn folded(&self, metric: Metric) -> u64 {
         self.families[metric as usize].folded

@@ -1,14 +1,32 @@
 //! `dagtel agent`: drains and ships one or more spool directories, for as long as it runs.
 
-use std::path::PathBuf;
+mod beats;
+mod board;
+mod families;
+mod heart;
+mod options;
+mod series;
+mod told;
+
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant, SystemTime};
 
 use clap::Args;
+use dagtel::config::Config;
+use dagtel_core::value::Attribute;
 use dagtel_drain::{Drainer, DrainerOptions, Layout, Step};
-use dagtel_otlp::Identity;
-use dagtel_ship::{Destination, Endpoint, Protocol, Shipper, lines};
+use dagtel_otlp::{Identity, Signal};
+use dagtel_scrape::Server;
+use dagtel_ship::{Destination, Shipper, lines};
+
+use self::beats::{Component, Outcome as Beat};
+use self::board::Board;
+use self::heart::Heart;
+pub(crate) use self::heart::heartbeat;
+pub(crate) use self::options::Common;
+use self::told::Telling;
 
 use crate::{Outcome, terminal};
 
@@ -18,31 +36,20 @@ const TICK: Duration = Duration::from_millis(100);
 const IDLE_TICK: Duration = Duration::from_millis(500);
 /// How often a directory that another process drains is asked for.
 const STANDBY: Duration = Duration::from_secs(1);
-
 /// What to drain, and where to send.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// A spool directory; may be given more than once
-    #[arg(long, value_name = "DIR", env = dagtel_drain::DIR_VARIABLE)]
-    spool: Vec<PathBuf>,
-    /// An OTLP receiver; may be given more than once, each gets everything
-    #[arg(long, value_name = "URL", env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_delimiter = ',')]
-    endpoint: Vec<Endpoint>,
-    /// grpc or http/protobuf; by default what is usual on the port
-    #[arg(long, env = "OTEL_EXPORTER_OTLP_PROTOCOL")]
-    protocol: Option<Protocol>,
-    /// `service.name` of the metrics
-    #[arg(long, default_value = "dagtel")]
-    service_name: String,
-    /// How often metrics are exported, in seconds
-    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
-    metric_interval: Duration,
-    /// How long a run whose engine died waits to be taken up again, in seconds
-    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
-    adoption: Duration,
-    /// How long the end may take, in seconds; what is not sent by then stays on disk
-    #[arg(long, value_name = "SECONDS", default_value = "4", value_parser = seconds)]
-    shutdown_deadline: Duration,
+    #[command(flatten)]
+    common: Common,
+    /// How often metrics are exported, in seconds [default: 10]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    metric_interval: Option<Duration>,
+    /// How long a run whose engine died waits to be taken up again, in seconds [default: 60]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    adoption: Option<Duration>,
+    /// How long the end may take, in seconds; what is not sent by then stays on disk [default: 4]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    shutdown_deadline: Option<Duration>,
 }
 
 /// A time in seconds, of at most a year.
@@ -58,17 +65,23 @@ fn seconds(text: &str) -> Result<Duration, String> {
 /// # Errors
 /// When no directory can be found or used.
 pub(crate) fn run(options: &Options) -> anyhow::Result<Outcome> {
-    let layouts = layouts(options)?;
+    let mut config = options.common.config()?;
+    config.metric_interval = options.metric_interval.unwrap_or(config.metric_interval);
+    config.adoption = options.adoption.unwrap_or(config.adoption);
+    config.shutdown_deadline = options.shutdown_deadline.unwrap_or(config.shutdown_deadline);
+    let (config, layouts) = (&config, options.common.layouts(&config)?);
     let stop = Arc::new(AtomicBool::new(false));
     for signal in signal_hook::consts::TERM_SIGNALS {
         signal_hook::flag::register(*signal, stop.clone())?;
     }
+    let board = Arc::new(Board::new());
+    let _serving = serve(config, &board);
     let (failed, failures) = mpsc::channel();
     std::thread::scope(|scope| {
         for layout in layouts {
-            let (stop, failed) = (&stop, failed.clone());
+            let (stop, failed, board) = (&stop, failed.clone(), &*board);
             scope.spawn(move || {
-                let agent = Agent { options, layout };
+                let agent = Agent { config, layout, board };
                 if let Err(error) = agent.run(stop) {
                     terminal::complain(&error.to_string());
                     stop.store(true, Ordering::Relaxed);
@@ -81,18 +94,37 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Outcome> {
     Ok(if failures.try_recv().is_ok() { Outcome::Failed } else { Outcome::Ok })
 }
 
-fn layouts(options: &Options) -> anyhow::Result<Vec<Layout>> {
-    if !options.spool.is_empty() {
-        return Ok(options.spool.iter().map(Layout::new).collect());
+/// Serves `/metrics`. An agent that cannot goes on: draining is worth more than being watched.
+fn serve(config: &Config, board: &Arc<Board>) -> Option<(Server, Heart)> {
+    if !config.http_on {
+        return None;
     }
-    let found = Layout::from_environment();
-    let found = found.ok_or_else(|| anyhow::anyhow!("no spool directory is known: name one with --spool"))?;
-    Ok(vec![found])
+    let address = SocketAddr::new(config.http_host, config.http_port);
+    let server = match Server::start(address, board.clone(), board.traffic.clone()) {
+        Ok(server) => server,
+        Err(error) => {
+            terminal::complain(&format!("{error}; going on without"));
+            return None;
+        }
+    };
+    match Heart::start(board.clone(), config) {
+        Ok(heart) => {
+            terminal::note(&format!("serving http://{}/metrics", server.address()));
+            Some((server, heart))
+        }
+        Err(error) => {
+            terminal::complain(&format!(
+                "heartbeats to the destinations cannot be sent: {error}; going on without"
+            ));
+            None
+        }
+    }
 }
 
 struct Agent<'a> {
-    options: &'a Options,
+    config: &'a Config,
     layout: Layout,
+    board: &'a Board,
 }
 
 impl Agent<'_> {
@@ -105,11 +137,16 @@ impl Agent<'_> {
         terminal::note(&format!("draining {dir} to {}", targets.join(", ")));
         let lines = lines(&self.layout.outbox(), &self.layout.dead_letters(), destinations)?;
         let shipper = Shipper::start(lines)?;
+        let statuses = shipper.destinations().map(|(to, status)| (to.to_string(), status.clone()));
+        self.board.ships(&self.name(), statuses.collect());
+        let mut telling = Telling::new(self.identity());
         let mut health = Health::default();
         let mut rest = TICK;
         while !stop.load(Ordering::Relaxed) {
             let began = Instant::now();
-            match drainer.step(SystemTime::now()) {
+            let step = drainer.step(SystemTime::now());
+            self.show(&drainer, &mut telling, &step, began.elapsed());
+            match step {
                 Ok(step) => {
                     health.tell(&step, &shipper);
                     if step.frames > 0 {
@@ -128,7 +165,7 @@ impl Agent<'_> {
         }
         let last = drainer.step(SystemTime::now());
         last.map_err(|error| anyhow::anyhow!("the spool directory {dir} cannot be drained: {error}"))?;
-        shipper.stop(self.options.shutdown_deadline);
+        shipper.stop(self.config.shutdown_deadline);
         terminal::note(&format!("stopped draining {dir}; what is not sent stays there"));
         Ok(())
     }
@@ -145,30 +182,72 @@ impl Agent<'_> {
                 let dir = self.layout.dir().display();
                 terminal::note(&format!("another process drains {dir}; standing by"));
             }
+            self.board.beat(Component::Drainer, &self.name(), Beat::Success, None);
             sleep_unless(stop, STANDBY);
         }
         Ok(None)
     }
 
-    fn drainer_options(&self) -> DrainerOptions {
+    fn identity(&self) -> Identity {
         let instance = format!("{:x}-{:x}", std::process::id(), nanos());
-        let mut options = DrainerOptions::new(Identity::new(self.options.service_name.clone(), instance));
-        options.metric_interval = self.options.metric_interval.max(TICK);
-        options.adoption = self.options.adoption;
+        let service_name = self.config.service_name.as_deref().unwrap_or("dagtel");
+        let mut identity = Identity::new(service_name, instance);
+        let attributes = |pairs: &[(String, String)]| -> Vec<Attribute> {
+            pairs.iter().map(|(key, value)| (key.into(), value.clone().into())).collect()
+        };
+        identity.resource = attributes(&self.config.resource);
+        identity.tags = attributes(&self.config.tags);
+        identity.prefix = self.config.prefix.as_str().into();
+        identity
+    }
+
+    fn drainer_options(&self) -> DrainerOptions {
+        let mut options = DrainerOptions::new(self.identity());
+        options.metric_interval = self.config.metric_interval.max(TICK);
+        options.adoption = self.config.adoption;
+        options.traces = self.config.traces.off.is_none();
+        options.metrics = self.config.metrics.off.is_none();
         options
     }
 
     fn destinations(&self) -> Vec<Destination> {
-        let mut endpoints = self.options.endpoint.clone();
-        if endpoints.is_empty() {
-            endpoints.extend("http://127.0.0.1:4317".parse());
+        let mut destinations: Vec<Destination> = Vec::new();
+        for (target, signals) in self.config.destinations() {
+            let mut name = target.endpoint.to_string();
+            if destinations.iter().any(|other| other.endpoint == target.endpoint) {
+                // The same receiver in two ways, which are each at their own place in the outbox.
+                name = format!(
+                    "{name}-{}",
+                    signals.iter().map(|signal| signal.as_str()).collect::<Vec<_>>().join("-")
+                );
+            }
+            let progress = self.layout.shipped(&name);
+            let mut destination = Destination::new(target.endpoint, target.protocol, progress);
+            (destination.delivery, destination.signals) = (target.delivery, signals);
+            // Logs of live instruments go where everything else does.
+            destination.signals.push(Signal::Logs);
+            destinations.push(destination);
         }
-        let named = endpoints.into_iter().map(|endpoint| {
-            let protocol = self.options.protocol.unwrap_or_else(|| endpoint.usual_protocol());
-            let progress = self.layout.shipped(&endpoint);
-            Destination::new(endpoint, protocol, progress)
-        });
-        named.collect()
+        destinations
+    }
+
+    /// Shows on the page what a step came to.
+    fn show(&self, drainer: &Drainer, telling: &mut Telling, step: &std::io::Result<Step>, took: Duration) {
+        let dir = self.name();
+        let beat = if step.is_ok() { Beat::Success } else { Beat::Error };
+        self.board.beat(Component::Drainer, &dir, beat, Some(took));
+        self.board.beat(Component::Inbox, &dir, beat, None);
+        if let Ok(step) = step {
+            self.board.received(step.reports);
+            let did = step.events + step.frames > 0 || step.reports > 0 || step.replaced;
+            if let Some(told) = telling.after(drainer, &self.layout, did) {
+                self.board.tell(&dir, told);
+            }
+        }
+    }
+
+    fn name(&self) -> String {
+        self.layout.dir().display().to_string()
     }
 }
 

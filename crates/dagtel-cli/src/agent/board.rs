@@ -1,0 +1,125 @@
+//! What the agent shows of itself at `/metrics`: its threads write here what they do, and a scrape reads it.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use dagtel_scrape::{Format, Page, Source, Traffic, limits};
+use dagtel_ship::Status;
+
+use super::beats::{Beats, Component, Outcome};
+use super::families;
+use super::series;
+use super::told::Told;
+
+/// Shared by all threads of an agent.
+#[derive(Debug)]
+pub(super) struct Board {
+    pub(super) traffic: Arc<Traffic>,
+    beats: Mutex<Beats>,
+    spools: Mutex<BTreeMap<String, Spool>>,
+    written: Mutex<BTreeMap<Format, Arc<Written>>>,
+}
+
+/// A directory that is drained.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Spool {
+    pub(super) told: Option<Arc<Told>>,
+    pub(super) destinations: Vec<(String, Arc<Status>)>,
+}
+
+/// The series of the fold in a text format, written once for as long as nothing new is told.
+#[derive(Debug)]
+struct Written {
+    of: Vec<Arc<Told>>,
+    text: String,
+    omitted: u64,
+}
+
+impl Board {
+    pub(super) fn new() -> Self {
+        Self {
+            traffic: Arc::default(),
+            beats: Mutex::new(Beats::new()),
+            spools: Mutex::default(),
+            written: Mutex::default(),
+        }
+    }
+
+    /// A component did what it does again and again.
+    pub(super) fn beat(&self, component: Component, of: &str, outcome: Outcome, took: Option<Duration>) {
+        lock(&self.beats).beat(component, of, outcome, took, Instant::now());
+    }
+
+    /// A heartbeat of so many bytes was sent to a destination.
+    pub(super) fn sent(&self, destination: &str, outcome: Outcome, took: Duration, bytes: usize) {
+        lock(&self.beats).sent(destination, outcome, took, bytes, Instant::now());
+    }
+
+    /// Whether there is a destination.
+    pub(super) fn expects(&self, destinations: bool) {
+        lock(&self.beats).ships = destinations;
+    }
+
+    /// So many heartbeats came from processes.
+    pub(super) fn received(&self, heartbeats: u64) {
+        lock(&self.beats).received += heartbeats;
+    }
+
+    pub(super) fn tell(&self, dir: &str, told: Told) {
+        lock(&self.spools).entry(dir.to_owned()).or_default().told = Some(Arc::new(told));
+    }
+
+    pub(super) fn ships(&self, dir: &str, destinations: Vec<(String, Arc<Status>)>) {
+        lock(&self.spools).entry(dir.to_owned()).or_default().destinations = destinations;
+    }
+
+    fn written(&self, format: Format, told: &BTreeMap<String, Spool>) -> Arc<Written> {
+        let named: Vec<_> = told.iter().filter_map(|(dir, spool)| Some((dir, spool.told.clone()?))).collect();
+        let mut cache = lock(&self.written);
+        if let Some(written) = cache.get(&format)
+            && written.of.len() == named.len()
+            && written.of.iter().zip(&named).all(|(old, (_, new))| Arc::ptr_eq(old, new))
+        {
+            return written.clone();
+        }
+        let mut page = Page::new(format, limits::PAGE_BYTES - limits::RESERVED_BYTES);
+        series::write(&mut page, &named);
+        let omitted = page.omitted();
+        let of = named.into_iter().map(|(_, told)| told).collect();
+        let written = Arc::new(Written { of, text: page.into_text(), omitted });
+        cache.insert(format, written.clone());
+        written
+    }
+}
+
+impl Source for Board {
+    fn page(&self, format: Format) -> Bytes {
+        let spools = lock(&self.spools).clone();
+        let written = self.written(format, &spools);
+        let mut families = lock(&self.beats).families(&spools, Instant::now());
+        families.extend(families::of(&spools));
+        families.extend(self.traffic.families());
+        families.extend(dagtel_scrape::process_families());
+        let families = families::in_order(families, written.omitted);
+        let mut page = Page::new(format, limits::RESERVED_BYTES);
+        for family in &families {
+            page.family(family, page.room());
+        }
+        page.append(&written.text);
+        page.finish()
+    }
+
+    fn ready(&self) -> Result<(), String> {
+        lock(&self.beats).ready(Instant::now())
+    }
+
+    fn beat(&self, late: Duration) {
+        self.beat(Component::ScrapeServer, "", Outcome::Success, Some(late));
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,156 @@
+//! The series that the fold counts, under the names that the Collector's Prometheus exporter gives them.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use dagtel_core::catalog::agent::Kind as FamilyKind;
+use dagtel_core::catalog::metric::{BOUNDS, Definition, Kind, Metric};
+use dagtel_core::metrics::{Point, Series};
+use dagtel_core::value::Value as TagValue;
+use dagtel_scrape::{Family, Labels, Page, Value};
+
+use super::told::Told;
+
+/// Writes the series of all directories. Each family gets an equal share of what is left, so that long ones do not push
+/// out others.
+pub(super) fn write(page: &mut Page, told: &[(&String, Arc<Told>)]) {
+    let Some((_, first)) = told.first() else { return };
+    let several = told.len() > 1;
+    let mut all: Vec<_> =
+        told.iter().map(|(dir, told)| (*dir, told, told.metrics.series().peekable())).collect();
+    let mut left = Metric::ALL.iter().filter(|metric| is_counted(**metric, told)).count();
+    for metric in Metric::ALL.iter().filter(|metric| is_counted(**metric, told)) {
+        let definition = metric.definition();
+        let name = prometheus_name(&first.prefix, definition);
+        let mut family = Family::new(name, kind(definition.kind), definition.description);
+        for (dir, told, series) in &mut all {
+            // The same series may be counted in several directories.
+            let dir = several.then_some(dir.as_str());
+            while let Some(series) = series.next_if(|series| series.metric == *metric) {
+                if let Some(value) = value(series.point) {
+                    family.push(labels(definition, &series, told, dir), value);
+                }
+            }
+        }
+        // The overflow comes last, and must not be what is left out.
+        family.samples.sort_by_key(|sample| sample.labels.first().is_none_or(|(name, _)| name != "overflow"));
+        page.family(&family, page.room() / left);
+        left -= 1;
+    }
+}
+
+fn is_counted(metric: Metric, told: &[(&String, Arc<Told>)]) -> bool {
+    told.iter().any(|(_, told)| !told.metrics.is_empty(metric))
+}
+
+/// Letters, digits and underscores; the unit and `_total` behind, as OpenTelemetry's rules for Prometheus have it.
+fn prometheus_name(prefix: &str, definition: &Definition) -> String {
+    let mut name: String = [prefix, definition.name].concat();
+    name = name.replace(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_', "_");
+    let unit = match definition.unit {
+        "s" => "_seconds",
+        "ms" => "_milliseconds",
+        "By" => "_bytes",
+        _ => "",
+    };
+    name.push_str(unit);
+    if definition.kind == Kind::Counter {
+        name.push_str("_total");
+    }
+    name
+}
+
+fn kind(kind: Kind) -> FamilyKind {
+    match kind {
+        Kind::Counter => FamilyKind::Counter,
+        Kind::Histogram => FamilyKind::Histogram,
+        _ => FamilyKind::Gauge,
+    }
+}
+
+fn value(point: &Point) -> Option<Value<'_>> {
+    match point {
+        Point::Counter(count) => Some(Value::Number(*count as f64)),
+        Point::Gauge(value) => Some(Value::Number(*value as f64)),
+        Point::Last(_, value) => Some(Value::Number(*value as f64)),
+        Point::Histogram(values) => {
+            let counts = values.buckets().into();
+            Some(Value::Histogram { bounds: &BOUNDS, counts, sum: values.sum() })
+        }
+        _ => None,
+    }
+}
+
+fn labels<'a>(
+    definition: &Definition,
+    series: &Series<'a>,
+    told: &'a Told,
+    dir: Option<&'a str>,
+) -> Labels<'a> {
+    let mut labels = Labels::new();
+    match series.tags {
+        Some(tags) => {
+            let named = definition.tags.iter().zip(tags.values()).filter(|(_, value)| !value.is_empty());
+            labels.extend(named.map(|(name, value)| (Cow::Borrowed(*name), Cow::Borrowed(value.as_str()))));
+        }
+        None => labels.push(("overflow".into(), "true".into())),
+    }
+    for (name, value) in &told.tags {
+        if let TagValue::Str(value) = value {
+            labels.push((name.as_str().into(), value.as_str().into()));
+        }
+    }
+    labels.extend(dir.map(|dir| ("spool".into(), dir.into())));
+    labels
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use dagtel_core::event::{Event, Fact, TaskChange, TaskDetails, TaskState, Truth};
+    use dagtel_core::fold::{Fold, Timing};
+    use dagtel_core::guard::admit;
+    use dagtel_core::key::{RunKey, TryKey};
+    use dagtel_core::time::Timestamp;
+    use dagtel_scrape::{Format, limits};
+
+    use super::*;
+
+    /// S6: far more DAGs than a metric has series, with names as long as may be.
+    #[test]
+    fn a_full_fold_fits_on_the_page() {
+        let mut fold = Fold::new(Timestamp::MIN, Timing::default());
+        let changes = [TaskChange::Queued, TaskChange::Started, TaskChange::Finished(TaskState::Failed)];
+        for dag in 0..3000_u64 {
+            let run = Arc::new(RunKey::new(format!("{dag}{}", "x".repeat(200)), "r"));
+            for (step, change) in (0..).zip(&changes) {
+                let key = TryKey::new("\"".repeat(300));
+                let fact = Fact::Task { key, change: change.clone(), details: TaskDetails::default() };
+                let at = Timestamp::from_millis(dag + step);
+                fold.apply(admit(Event { run: run.clone(), at, truth: Truth::Reported, fact }).0);
+            }
+            fold.due(Timestamp::MAX);
+        }
+        let told = Told {
+            prefix: "airflow.".into(),
+            tags: Vec::new(),
+            metrics: fold.metrics().clone(),
+            counts: Default::default(),
+            anomalies: fold.anomalies().clone(),
+            open_runs: 0,
+            queues: Default::default(),
+            reports: Default::default(),
+            disk: Vec::new(),
+        };
+        let (dir, began) = ("spool".to_owned(), Instant::now());
+        let mut page = Page::new(Format::Classic, limits::PAGE_BYTES - limits::RESERVED_BYTES);
+        write(&mut page, &[(&dir, Arc::new(told))]);
+        let (omitted, text) = (page.omitted(), page.into_text());
+        println!("{} bytes after {:?}, {omitted} series left out", text.len(), began.elapsed());
+        assert!(text.len() <= limits::PAGE_BYTES - limits::RESERVED_BYTES);
+        // Histograms do not push out what stands behind them, and totals stay right.
+        assert!(omitted > 0 && text.contains("\nairflow_operator_failures_total{"));
+        assert!(text.contains("airflow_ti_start_total{overflow=\"true\"} 1000.0\n"));
+    }
+}

@@ -1,0 +1,121 @@
+//! `dagtel doctor`: a good configuration is found good by really sending; each of many broken ones is named in one line.
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use dagtel_testkit::Collector;
+
+/// The doctor, with nothing of this process's environment but where programs are.
+fn doctor(dir: &Path, toml: &str, variables: &[(&str, &str)]) -> Output {
+    let file = dir.join("config.toml");
+    std::fs::write(&file, toml).expect("the file can be written");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dagtel"));
+    command.env_clear().envs(variables.iter().copied()).env("HOME", dir);
+    command.args(["doctor", "--config"]).arg(file).output().expect("dagtel can be started")
+}
+
+/// A file, variables, and what the one line about them says.
+type Broken<'a> = (String, &'a [(&'a str, &'a str)], &'a str);
+
+fn lines(output: &Output) -> Vec<String> {
+    String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn a_good_configuration_is_sent_to_for_real() {
+    let (dir, collector) = (tempfile::tempdir().unwrap(), Collector::start());
+    let toml = format!(
+        "[traces]\notel_endpoint = \"{}\"\n[metrics]\notel_on = false\n[http_server]\nport = 0\n[spool]\ndir = {:?}\n",
+        collector.endpoint(),
+        dir.path().join("spool")
+    );
+    let output =
+        doctor(dir.path(), &toml, &[("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer%20s3cret")]);
+    let text = lines(&output).join("\n");
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    assert!(text.contains("answered after") && text.contains("headers authorization"), "{text}");
+    assert!(text.contains("off: [metrics] otel_on is false in"), "{text}");
+    assert!(!text.contains("s3cret"), "{text}");
+    assert_eq!(collector.requests(), 1);
+}
+
+#[test]
+fn each_broken_configuration_is_named_in_one_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    drop(std::thread::spawn(move || taken.incoming().for_each(drop)));
+    let file = dir.path().join("a_file");
+    std::fs::write(&file, "").unwrap();
+    let off = "[metrics]\notel_on = false\n[traces]\notel_on = false\n";
+    let free = "[http_server]\non = false\n";
+    let broken: [Broken<'_>; 18] = [
+        ("[metrics\n".into(), &[], "config.toml:1:9: no TOML"),
+        (
+            "\n[metric]\n".into(),
+            &[],
+            "config.toml:2:2: there is no section [metric]; did you mean \"metrics\"?",
+        ),
+        (
+            "[traces]\notel_onn = true\n".into(),
+            &[],
+            "config.toml:2:1: there is no key \"otel_onn\" in [traces]; did you mean \"otel_on\"?",
+        ),
+        (
+            "[metrics]\nstatsd_on = true\n".into(),
+            &[],
+            "config.toml:2:1: there is no key \"statsd_on\" in [metrics]",
+        ),
+        ("[metrics]\notel_on = \"yes\"\n".into(), &[], "config.toml:2:11: otel_on must be true or false"),
+        ("[metrics]\notel_interval_milliseconds = 0\n".into(), &[], "whole number from 1"),
+        (
+            "[http_server]\nport = 70000\n".into(),
+            &[],
+            "config.toml:2:8: port must be a whole number from 0 to 65535",
+        ),
+        ("[traces]\notel_endpoint = \"collector:4317\"\n".into(), &[], "must begin with http://"),
+        ("[traces]\notel_endpoint = \"https://c:4317\"\n".into(), &[], "asks for TLS"),
+        ("[traces]\notel_protocol = \"http/json\"\n".into(), &[], "use grpc or http/protobuf"),
+        (
+            String::new(),
+            &[("OTEL_TRACES_EXPORTER", "zipkin")],
+            "OTEL_TRACES_EXPORTER: the exporter \"zipkin\"",
+        ),
+        (
+            String::new(),
+            &[("OTEL_EXPORTER_OTLP_TIMEOUT", "10s")],
+            "OTEL_EXPORTER_OTLP_TIMEOUT: write a whole number",
+        ),
+        (String::new(), &[("OTEL_EXPORTER_OTLP_COMPRESSION", "zstd")], "use gzip or none"),
+        (String::new(), &[("OTEL_EXPORTER_OTLP_HEADERS", "a=b,s3cret")], "part 2 is not key=value"),
+        (String::new(), &[("DAGTEL_AGENT_HTTP_SERVER__PORT", "http")], "DAGTEL_AGENT_HTTP_SERVER__PORT"),
+        (format!("{off}[http_server]\nport = {port}\n"), &[], "/metrics cannot be served on 127.0.0.1"),
+        (format!("{off}{free}[spool]\ndir = {file:?}\n"), &[], "is a file; name another one"),
+        (
+            format!("[metrics]\notel_on = false\n[traces]\notel_port = 1\n{free}"),
+            &[],
+            "does not take traces: Connection refused",
+        ),
+    ];
+    for (toml, variables, part) in broken {
+        let output = doctor(dir.path(), &toml, variables);
+        let lines = lines(&output);
+        let wrong: Vec<_> = lines.iter().filter(|line| line.starts_with('✗')).collect();
+        println!("{}", wrong.iter().map(|line| line.as_str()).collect::<Vec<_>>().join("\n"));
+        assert_eq!(output.status.code(), Some(1), "{toml}: {lines:?}");
+        assert!(wrong.len() == 1 && wrong[0].contains(part), "{toml}: {part}: {lines:?}");
+        assert!(!lines.join("").contains("s3cret"));
+    }
+}
+
+#[test]
+fn json_says_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dagtel"));
+    command.env_clear().env("HOME", dir.path()).env("OTEL_SDK_DISABLED", "true");
+    let output = command.args(["doctor", "--json", "--http-port", "0"]).output().unwrap();
+    let said: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(said["healthy"], true, "{said}");
+    assert_eq!(said["findings"][1]["is"], "off: OTEL_SDK_DISABLED is true");
+}

@@ -1,0 +1,190 @@
+//! What the environment says.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use dagtel_drain::DIR_VARIABLE;
+use dagtel_ship::{Delivery, Endpoint};
+
+use super::{Said, SaidOfSignal};
+
+/// Environment variables, of this process or given.
+#[derive(Clone, Default)]
+pub struct Environment(BTreeMap<String, String>);
+
+/// Without the values, which may be secrets.
+impl std::fmt::Debug for Environment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+impl<K: Into<String>, V: Into<String>> FromIterator<(K, V)> for Environment {
+    fn from_iter<I: IntoIterator<Item = (K, V)>>(variables: I) -> Self {
+        Self(variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
+    }
+}
+
+impl Environment {
+    /// Those of this process. What is not Unicode is not taken.
+    pub fn of_process() -> Self {
+        std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect()
+    }
+
+    /// The value of a variable that is set and not empty.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
+    }
+
+    /// A variable read as a `T`; one that is none is a problem.
+    fn read<T: FromStr<Err: Display>>(&self, name: &str, problems: &mut Vec<String>) -> Option<T> {
+        match self.get(name)?.parse() {
+            Ok(value) => Some(value),
+            Err(error) => {
+                problems.push(format!("{name}: {error}"));
+                None
+            }
+        }
+    }
+
+    fn milliseconds(&self, name: &str, problems: &mut Vec<String>) -> Option<Duration> {
+        match self.get(name)?.parse() {
+            Ok(milliseconds) if milliseconds > 0 => Some(Duration::from_millis(milliseconds)),
+            _ => {
+                problems.push(format!("{name}: write a whole number of milliseconds above 0, such as 10000"));
+                None
+            }
+        }
+    }
+
+    pub(super) fn said(&self, problems: &mut Vec<String>) -> Said {
+        let pairs = |name, problems: &mut Vec<String>| match pairs(self.get(name).unwrap_or_default()) {
+            Ok(pairs) => pairs,
+            Err(error) => {
+                problems.push(format!("{name}: {error}"));
+                Vec::new()
+            }
+        };
+        let traces = self.signal("TRACES", problems);
+        Said {
+            // What is wrong with it has been said for the signals.
+            protocol: self.read("OTEL_EXPORTER_OTLP_PROTOCOL", &mut Vec::new()),
+            traces,
+            metrics: self.signal("METRICS", problems),
+            metric_interval: self.milliseconds("OTEL_METRIC_EXPORT_INTERVAL", problems),
+            service_name: self.get("OTEL_SERVICE_NAME").map(str::to_owned),
+            resource: pairs("OTEL_RESOURCE_ATTRIBUTES", problems),
+            spool: self.get(DIR_VARIABLE).map(PathBuf::from),
+            http_on: self.read("DAGTEL_AGENT_HTTP_SERVER__ON", problems),
+            http_host: self.read("DAGTEL_AGENT_HTTP_SERVER__HOST", problems),
+            http_port: self.read("DAGTEL_AGENT_HTTP_SERVER__PORT", problems),
+            ..Said::default()
+        }
+    }
+
+    fn signal(&self, signal: &str, problems: &mut Vec<String>) -> SaidOfSignal {
+        // What is said for the signal counts before what is said for all.
+        let name = |what: &str| {
+            let own = format!("OTEL_EXPORTER_OTLP_{signal}_{what}");
+            if self.get(&own).is_some() { own } else { format!("OTEL_EXPORTER_OTLP_{what}") }
+        };
+        let mut once = Vec::new();
+        let said = SaidOfSignal {
+            on: self.on(signal, &mut once),
+            endpoints: self.endpoints(signal, &name("ENDPOINT"), &mut once),
+            protocol: self.read(&name("PROTOCOL"), &mut once),
+            delivery: Some(self.delivery(&name, &mut once)),
+        };
+        // A general variable is read for each signal, and is one problem.
+        once.retain(|problem| !problems.contains(problem));
+        problems.append(&mut once);
+        said
+    }
+
+    fn on(&self, signal: &str, problems: &mut Vec<String>) -> Option<(bool, String)> {
+        match self.get("OTEL_SDK_DISABLED").map(str::to_ascii_lowercase).as_deref() {
+            Some("true") => return Some((false, "OTEL_SDK_DISABLED is true".to_owned())),
+            None | Some("false") => {}
+            Some(_) => problems.push("OTEL_SDK_DISABLED: write true or false".to_owned()),
+        }
+        let name = format!("OTEL_{signal}_EXPORTER");
+        let exporters: Vec<_> = self.get(&name)?.split(',').map(str::trim).collect();
+        for exporter in &exporters {
+            if !["otlp", "none"].contains(exporter) {
+                problems.push(format!("{name}: the exporter {exporter:?} is not there: use otlp or none"));
+            }
+        }
+        Some((exporters.contains(&"otlp"), format!("{name} is none")))
+    }
+
+    fn endpoints(&self, signal: &str, name: &str, problems: &mut Vec<String>) -> Option<Vec<Endpoint>> {
+        // The endpoint of one signal has the whole path by the specification; ours ends before that.
+        let path = format!("/v1/{}", signal.to_ascii_lowercase());
+        let mut endpoints = Vec::new();
+        for text in self.get(name)?.split(',').map(str::trim).filter(|text| !text.is_empty()) {
+            match text.strip_suffix(&path).unwrap_or(text).parse() {
+                Ok(endpoint) => endpoints.push(endpoint),
+                Err(error) => problems.push(format!("{name}: {error}")),
+            }
+        }
+        Some(endpoints)
+    }
+
+    fn delivery(&self, name: &dyn Fn(&str) -> String, problems: &mut Vec<String>) -> Delivery {
+        let mut delivery = Delivery::default();
+        if let Some(timeout) = self.milliseconds(&name("TIMEOUT"), problems) {
+            delivery.timeout = timeout;
+        }
+        let compression = name("COMPRESSION");
+        match self.get(&compression) {
+            None | Some("gzip") => {}
+            Some("none") => delivery.gzip = false,
+            Some(other) => problems.push(format!("{compression}: {other:?} is not known: use gzip or none")),
+        }
+        let headers = name("HEADERS");
+        match pairs(self.get(&headers).unwrap_or_default()) {
+            Ok(pairs) => {
+                for (key, value) in pairs {
+                    if let Err(error) = delivery.add_header(&key, &value) {
+                        problems.push(format!("{headers}: {error}"));
+                    }
+                }
+            }
+            Err(error) => problems.push(format!("{headers}: {error}")),
+        }
+        delivery
+    }
+}
+
+/// `key=value` by commas, percent-encoded. An error does not repeat the text, which may be a secret.
+fn pairs(text: &str) -> Result<Vec<(String, String)>, String> {
+    let mut pairs = Vec::new();
+    for (place, pair) in text.split(',').enumerate().filter(|(_, pair)| !pair.trim().is_empty()) {
+        let wrong =
+            || format!("part {} is not key=value with percent-encoded text, such as a=b,c=d%20e", place + 1);
+        let (key, value) = pair.split_once('=').ok_or_else(wrong)?;
+        let (key, value) = (decoded(key.trim()), decoded(value.trim()));
+        let key = key.filter(|key| !key.is_empty()).ok_or_else(wrong)?;
+        pairs.push((key, value.ok_or_else(wrong)?));
+    }
+    Ok(pairs)
+}
+
+fn decoded(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        if byte != b'%' {
+            bytes.push(byte);
+            continue;
+        }
+        let mut digit = || char::from(rest.next()?).to_digit(16);
+        bytes.push(u8::try_from(digit()? * 16 + digit()?).ok()?);
+    }
+    String::from_utf8(bytes).ok()
+}

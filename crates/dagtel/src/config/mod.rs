@@ -1,0 +1,253 @@
+//! The configuration: one file and the environment, for engines, `dagtel agent` and `dagtel doctor` alike.
+//!
+//! What is said in code or on the command line counts first, then the environment, then the file, then the defaults. Of
+//! the standard variables, one for a signal (`OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`) counts before the general one. The
+//! file is the one named, else `DAGTEL_CONFIG`, else `dagtel/config.toml` in the user's configuration directory
+//! (`XDG_CONFIG_HOME`, else `~/.config`). A variable that is empty is not set.
+//!
+//! ```toml
+//! [metrics]
+//! otel_on = true                       # false: no metrics are sent; /metrics of the agent stays
+//! otel_host = "collector"              # or otel_endpoint = "http://collector:4317", or a list of them
+//! otel_port = 4317
+//! otel_protocol = "grpc"               # or "http/protobuf"; by default what is usual on the port
+//! otel_prefix = "airflow"
+//! otel_interval_milliseconds = 10000
+//! otel_service = "my-deployment"       # service.name
+//!
+//! [metrics_tags]
+//! region = "eu"                        # a tag of every metric and span
+//!
+//! [traces]
+//! otel_on = true                       # otel_host, otel_port, otel_endpoint, otel_protocol as above
+//!
+//! [http_server]                        # /metrics, /healthz and /readyz of the agent
+//! on = true
+//! host = "127.0.0.1"
+//! port = 39091
+//!
+//! [spool]
+//! dir = "/var/lib/dagtel"
+//!
+//! [agent]
+//! adoption = 60                        # seconds that the run of a dead engine waits to be taken up again
+//! shutdown_deadline = 4                # seconds that the end may take
+//! ```
+//!
+//! | variable | what it does here |
+//! |---|---|
+//! | `OTEL_SDK_DISABLED` | `true`: nothing is sent |
+//! | `OTEL_TRACES_EXPORTER`, `OTEL_METRICS_EXPORTER` | `otlp`, `none`, or a list |
+//! | `OTEL_EXPORTER_OTLP_[TRACES_\|METRICS_]ENDPOINT` | where to send; a list sends to each |
+//! | `OTEL_EXPORTER_OTLP_[…]PROTOCOL` | `grpc` or `http/protobuf` |
+//! | `OTEL_EXPORTER_OTLP_[…]HEADERS` | `key=value`, by commas, values percent-encoded |
+//! | `OTEL_EXPORTER_OTLP_[…]TIMEOUT` | milliseconds of a request |
+//! | `OTEL_EXPORTER_OTLP_[…]COMPRESSION` | `gzip` (the default) or `none` |
+//! | `OTEL_METRIC_EXPORT_INTERVAL` | milliseconds |
+//! | `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES` | who sends |
+//! | `DAGTEL_SPOOL_DIR` | `[spool] dir` |
+//! | `DAGTEL_AGENT_HTTP_SERVER__ON`, `…__HOST`, `…__PORT` | `[http_server]` |
+
+mod environment;
+mod file;
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use dagtel_otlp::Signal;
+use dagtel_ship::{Delivery, Endpoint, Protocol};
+
+pub use environment::Environment;
+
+/// Where everything is sent when nobody says otherwise.
+pub(crate) const DEFAULT_ENDPOINT: &str = "http://127.0.0.1:4317";
+
+/// What is to be done, after the file and the environment were read.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Config {
+    /// The file that was read.
+    pub file: Option<PathBuf>,
+    /// The protocol that the environment names for all signals: it holds for endpoints named in code too.
+    pub protocol: Option<Protocol>,
+    /// What happens to spans.
+    pub traces: SignalConfig,
+    /// What happens to metrics.
+    pub metrics: SignalConfig,
+    /// What names of metrics begin with, the dot included.
+    pub prefix: String,
+    /// How often metrics are sent.
+    pub metric_interval: Duration,
+    /// Tags of every metric and span.
+    pub tags: Vec<(String, String)>,
+    /// `service.name`.
+    pub service_name: Option<String>,
+    /// Resource attributes.
+    pub resource: Vec<(String, String)>,
+    /// The spool directory, unless it is the usual one.
+    pub spool: Option<PathBuf>,
+    /// Whether the agent serves `/metrics`.
+    pub http_on: bool,
+    /// The address that it listens on.
+    pub http_host: IpAddr,
+    /// The port that it listens on.
+    pub http_port: u16,
+    /// How long a run whose engine died waits to be adopted.
+    pub adoption: Duration,
+    /// How long the end may take.
+    pub shutdown_deadline: Duration,
+}
+
+/// What happens to a signal.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct SignalConfig {
+    /// Why it is not sent; `None` when it is.
+    pub off: Option<String>,
+    /// Where it is sent.
+    pub targets: Vec<Target>,
+}
+
+/// A receiver, and how to send to it.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Target {
+    /// The receiver.
+    pub endpoint: Endpoint,
+    /// How to talk to it.
+    pub protocol: Protocol,
+    /// How to send.
+    pub delivery: Delivery,
+}
+
+/// What is wrong with a configuration: at least one line, each of which names one problem and its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigError(pub(crate) Vec<String>);
+
+impl ConfigError {
+    /// The problems, a line each.
+    pub fn problems(&self) -> &[String] {
+        &self.0
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.join("\n"))
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+/// What a file and the environment say before it is put together. `None` is not said.
+#[derive(Debug, Default)]
+pub(crate) struct Said {
+    pub(crate) protocol: Option<Protocol>,
+    pub(crate) traces: SaidOfSignal,
+    pub(crate) metrics: SaidOfSignal,
+    pub(crate) prefix: Option<String>,
+    pub(crate) metric_interval: Option<Duration>,
+    pub(crate) tags: Vec<(String, String)>,
+    pub(crate) service_name: Option<String>,
+    pub(crate) resource: Vec<(String, String)>,
+    pub(crate) spool: Option<PathBuf>,
+    pub(crate) http_on: Option<bool>,
+    pub(crate) http_host: Option<IpAddr>,
+    pub(crate) http_port: Option<u16>,
+    pub(crate) adoption: Option<Duration>,
+    pub(crate) shutdown_deadline: Option<Duration>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct SaidOfSignal {
+    /// Whether it is on, and who says so.
+    pub(crate) on: Option<(bool, String)>,
+    pub(crate) endpoints: Option<Vec<Endpoint>>,
+    pub(crate) protocol: Option<Protocol>,
+    pub(crate) delivery: Option<Delivery>,
+}
+
+impl Config {
+    /// Reads the file (`named`, or the usual one) and the environment.
+    ///
+    /// # Errors
+    /// Everything that is wrong with them, a line each.
+    pub fn load(named: Option<&Path>, environment: &Environment) -> Result<Self, ConfigError> {
+        let mut problems = Vec::new();
+        let (path, file) = file::load(named, environment, &mut problems);
+        let said = environment.said(&mut problems);
+        if problems.is_empty() { Ok(Self::of(path, said, file)) } else { Err(ConfigError(problems)) }
+    }
+
+    fn of(file_path: Option<PathBuf>, said: Said, file: Said) -> Self {
+        let prefix = said.prefix.or(file.prefix).unwrap_or_else(|| "airflow".to_owned());
+        let dot = if prefix.is_empty() || prefix.ends_with('.') { "" } else { "." };
+        Self {
+            file: file_path,
+            protocol: said.protocol,
+            traces: SignalConfig::of(said.traces, file.traces),
+            metrics: SignalConfig::of(said.metrics, file.metrics),
+            prefix: prefix + dot,
+            metric_interval: said.metric_interval.or(file.metric_interval).unwrap_or(Duration::from_secs(10)),
+            tags: file.tags,
+            service_name: said.service_name.or(file.service_name),
+            resource: said.resource,
+            spool: said.spool.or(file.spool),
+            http_on: said.http_on.or(file.http_on).unwrap_or(true),
+            http_host: said.http_host.or(file.http_host).unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+            http_port: said.http_port.or(file.http_port).unwrap_or(39091),
+            adoption: said.adoption.or(file.adoption).unwrap_or(Duration::from_secs(60)),
+            shutdown_deadline: said
+                .shutdown_deadline
+                .or(file.shutdown_deadline)
+                .unwrap_or(Duration::from_secs(4)),
+        }
+    }
+
+    /// The receivers, each once, with what it is sent.
+    pub fn destinations(&self) -> Vec<(Target, Vec<Signal>)> {
+        let mut all: Vec<(Target, Vec<Signal>)> = Vec::new();
+        for (signal, config) in [(Signal::Traces, &self.traces), (Signal::Metrics, &self.metrics)] {
+            for target in config.targets.iter().filter(|_| config.off.is_none()) {
+                match all.iter_mut().find(|(other, _)| other == target) {
+                    Some((_, signals)) => signals.push(signal),
+                    None => all.push((target.clone(), vec![signal])),
+                }
+            }
+        }
+        all
+    }
+}
+
+impl SignalConfig {
+    fn of(said: SaidOfSignal, file: SaidOfSignal) -> Self {
+        let off = said.on.or(file.on).filter(|(on, _)| !on).map(|(_, who)| who);
+        let mut endpoints = said.endpoints.or(file.endpoints).unwrap_or_default();
+        if endpoints.is_empty() {
+            endpoints.extend(DEFAULT_ENDPOINT.parse());
+        }
+        let (protocol, delivery) = (said.protocol.or(file.protocol), said.delivery.unwrap_or_default());
+        let target = |endpoint: Endpoint| {
+            let protocol = protocol.unwrap_or_else(|| endpoint.usual_protocol());
+            Target { endpoint, protocol, delivery: delivery.clone() }
+        };
+        Self { off, targets: endpoints.into_iter().map(target).collect() }
+    }
+
+    /// Sends to these instead, by this protocol if one is named.
+    pub fn send_to(&mut self, endpoints: &[Endpoint], protocol: Option<Protocol>) {
+        let delivery = self.targets.first().map(|target| target.delivery.clone()).unwrap_or_default();
+        if !endpoints.is_empty() {
+            let target = |endpoint: &Endpoint| {
+                let protocol = endpoint.usual_protocol();
+                Target { endpoint: endpoint.clone(), protocol, delivery: delivery.clone() }
+            };
+            self.targets = endpoints.iter().map(target).collect();
+        }
+        for target in &mut self.targets {
+            target.protocol = protocol.unwrap_or(target.protocol);
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! The order in which code, environment and file count, and the standard variables.
+
+use std::path::Path;
+use std::time::Duration;
+
+use dagtel::config::{Config, Environment};
+
+fn load(toml: &str, variables: &[(&str, &str)]) -> Config {
+    let dir = tempfile::tempdir().expect("there is a temporary directory");
+    let file = dir.path().join("config.toml");
+    std::fs::write(&file, toml).expect("the file can be written");
+    Config::load(Some(&file), &variables.iter().copied().collect()).expect("the configuration is good")
+}
+
+fn sent(config: &Config) -> Vec<String> {
+    let shown = config.destinations().into_iter().map(|(to, signals)| {
+        let signals: Vec<_> = signals.iter().map(|signal| signal.as_str()).collect();
+        format!("{} {} {}", to.endpoint, to.protocol, signals.join("+"))
+    });
+    shown.collect()
+}
+
+#[test]
+fn defaults_then_file_then_environment_then_code() {
+    let nothing = Config::load(None, &Environment::default()).unwrap();
+    assert_eq!(sent(&nothing), ["http://127.0.0.1:4317 grpc traces+metrics"]);
+    assert_eq!((nothing.prefix.as_str(), nothing.http_port), ("airflow.", 39091));
+    let toml = "[metrics]\notel_host = \"file\"\notel_port = 4318\notel_prefix = \"x\"\notel_interval_milliseconds = 5\n\
+                [metrics_tags]\nregion = \"eu\"\n[http_server]\nport = 1";
+    let file = load(toml, &[]);
+    assert_eq!(sent(&file), ["http://127.0.0.1:4317 grpc traces", "http://file:4318 http/protobuf metrics"]);
+    assert_eq!((file.prefix.as_str(), file.metric_interval), ("x.", Duration::from_millis(5)));
+    assert_eq!(file.tags, [("region".to_owned(), "eu".to_owned())]);
+    let variables = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://all:4317, http://second:4318"),
+        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://traces:4318/v1/traces"),
+        ("OTEL_METRIC_EXPORT_INTERVAL", "7"),
+        ("DAGTEL_AGENT_HTTP_SERVER__PORT", "2"),
+    ];
+    let mut both = load(toml, &variables);
+    let wanted = [
+        "http://traces:4318 http/protobuf traces",
+        "http://all:4317 grpc metrics",
+        "http://second:4318 http/protobuf metrics",
+    ];
+    assert_eq!(sent(&both), wanted);
+    assert_eq!((both.metric_interval, both.http_port), (Duration::from_millis(7), 2));
+    both.traces.send_to(&["http://code:1".parse().unwrap()], None);
+    assert_eq!(sent(&both)[0], "http://code:1 grpc traces");
+}
+
+#[test]
+fn the_standard_variables_are_honoured() {
+    let config = load(
+        "",
+        &[
+            ("OTEL_TRACES_EXPORTER", "none"),
+            ("OTEL_METRICS_EXPORTER", "none, otlp"),
+            ("OTEL_EXPORTER_OTLP_HEADERS", "a=general"),
+            ("OTEL_EXPORTER_OTLP_METRICS_HEADERS", "authorization=Bearer%20x,b=c"),
+            ("OTEL_EXPORTER_OTLP_TIMEOUT", "1500"),
+            ("OTEL_EXPORTER_OTLP_COMPRESSION", "none"),
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"),
+            ("OTEL_SERVICE_NAME", "mine"),
+            ("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment.name=a%2Cb,team=x"),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", ""),
+        ],
+    );
+    assert_eq!(config.traces.off.as_deref(), Some("OTEL_TRACES_EXPORTER is none"));
+    assert_eq!(sent(&config), ["http://127.0.0.1:4317 http/protobuf metrics"]);
+    let delivery = &config.metrics.targets[0].delivery;
+    assert_eq!((delivery.timeout, delivery.gzip), (Duration::from_millis(1500), false));
+    assert_eq!(delivery.header_names().collect::<Vec<_>>(), ["authorization", "b"]);
+    assert_eq!(config.service_name.as_deref(), Some("mine"));
+    assert_eq!(config.resource[0], ("deployment.environment.name".to_owned(), "a,b".to_owned()));
+    let off = load("", &[("OTEL_SDK_DISABLED", "TRUE")]);
+    assert!(off.destinations().is_empty());
+}
+
+#[test]
+fn every_problem_is_told_once() {
+    let variables = [("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"), ("OTEL_SDK_DISABLED", "1")];
+    let error = Config::load(Some(Path::new("/nowhere.toml")), &variables.into_iter().collect()).unwrap_err();
+    assert_eq!(error.problems().len(), 3, "{error}");
+}
