@@ -151,7 +151,7 @@ fn an_agent_that_cannot_begin_says_what_and_how_to_mend_it() {
     let with = |option: &str, value: &str| [spool("good"), vec![option.into(), value.into()]].concat();
     // The arguments, what is named, how to mend it, and the exit code.
     let rows = [
-        (spool("file"), path("file"), "check the path", 1),
+        (spool("file"), path("file"), "name another place", 1),
         (spool("file/below"), path("file/below"), "check the path", 1),
         (spool("newer"), path("newer/journal"), "use the newer program", 1),
         (spool("linked"), path("linked/journal"), "name the directory it points to", 1),
