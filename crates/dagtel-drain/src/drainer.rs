@@ -121,8 +121,9 @@ impl Drainer {
     /// When the directory cannot be used; the error says why and what to do.
     pub fn open(layout: Layout, options: DrainerOptions, now: SystemTime) -> Result<Option<Self>, OpenError> {
         let io_error = |source| OpenError::Io { dir: layout.dir().display().to_string(), source };
-        let outbox = OutboxWriter::open(&layout)?;
+        dagtel_spool::prepare_directory(layout.dir())?;
         let journal = Spool::open(layout.journal(), Options::default())?;
+        let outbox = OutboxWriter::open(&layout)?;
         let Some(lock) = DirLock::try_acquire(layout.drain_lock()).map_err(io_error)? else {
             return Ok(None);
         };
