@@ -257,8 +257,9 @@ fn assert_success(output: &Output) {
 #[test]
 fn a_command_has_the_terminal_and_gives_it_back() {
     // `cat` reads from the terminal until its end (^D); what the shell reads next must not be refused.
-    let line = "$E cat; read word; echo \"got $word\"";
-    assert_success(&on_a_terminal(line, &["one\\n", "?one\r\none", "\\x04", "two\\n", "?got two"]));
+    let line = "$E cat; echo ended; read word; echo \"got $word\"";
+    let words = ["one\\n", "?one\r\none", "\\x04", "?ended", "two\\n", "?got two"];
+    assert_success(&on_a_terminal(line, &words));
 }
 
 #[test]
