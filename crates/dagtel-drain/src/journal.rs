@@ -108,7 +108,6 @@ impl Appender {
 
     /// Writes several events by one call for each class.
     pub(crate) fn append_all(&self, events: &[Admitted], buffer: &mut Vec<u8>) {
-        buffer.clear();
         for class in Class::ALL {
             self.append_class(class, events.iter().filter(|event| self::class(event) == class), buffer);
         }

@@ -319,7 +319,8 @@ impl Builder {
     }
 
     /// For a process that only reports, such as one that runs a single task: it appends to the spool directory and has
-    /// neither a thread nor a socket; an engine or `dagtel agent` does the rest. Nothing has to be ended.
+    /// neither a thread nor a socket; an engine or `dagtel agent` does the rest. Nothing has to be ended. Usage events are the
+    /// exception: with a gateway set ([`Builder::usage`]), the first one starts the thread that sends them.
     ///
     /// # Errors
     /// When the spool directory cannot be used.

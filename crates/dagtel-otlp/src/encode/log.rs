@@ -3,7 +3,7 @@
 use dagtel_core::guard::AdmittedLog;
 
 use super::attribute::{attributes, static_tags};
-use super::scope;
+use super::request;
 use crate::wire::Writer;
 use crate::{FRAME_BYTES, FRAME_ITEMS, Frame, Identity, Signal};
 
@@ -24,15 +24,7 @@ pub fn logs<'a>(records: impl IntoIterator<Item = &'a AdmittedLog>, identity: &I
             body.message(2, |out| encode(out, record, identity));
             items += 1;
         }
-        let mut request = Writer::default();
-        request.message(1, |out| {
-            out.message(1, |out| attributes(out, 1, &resource));
-            out.message(2, |out| {
-                scope(out);
-                out.append(&body);
-            });
-        });
-        frames.push(Frame::new(Signal::Logs, request.into_bytes(), items));
+        frames.push(request(Signal::Logs, &resource, &body, items));
     }
     frames
 }

@@ -6,8 +6,8 @@ use dagtel_core::catalog::metric::{BOUNDS, Definition, Kind, Metric};
 use dagtel_core::metrics::{Histogram, Metrics, Point, Series};
 use dagtel_core::time::Timestamp;
 
-use super::attribute::{attributes, static_tags, text};
-use super::scope;
+use super::attribute::{static_tags, text};
+use super::request;
 use crate::wire::Writer;
 use crate::{FRAME_BYTES, FRAME_ITEMS, Frame, Identity, Signal};
 
@@ -44,15 +44,7 @@ pub fn metrics(metrics: &Metrics, now: Timestamp, identity: &Identity) -> Vec<Fr
             }
             metric(&mut body, first.metric, &points, identity);
         }
-        let mut request = Writer::default();
-        request.message(1, |out| {
-            out.message(1, |out| attributes(out, 1, &resource));
-            out.message(2, |out| {
-                scope(out);
-                out.append(&body);
-            });
-        });
-        frames.push(Frame::new(Signal::Metrics, request.into_bytes(), items));
+        frames.push(request(Signal::Metrics, &resource, &body, items));
     }
     frames
 }
