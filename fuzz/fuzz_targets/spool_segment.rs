@@ -11,6 +11,8 @@ use libfuzzer_sys::fuzz_target;
 
 /// Changes made to a segment at most.
 const STEPS: usize = 32;
+/// The length from which it is not changed further: a change may double it.
+const LENGTH: usize = 1 << 16;
 
 fuzz_target!(|data: &[u8]| {
     let Some((mode, data)) = data.split_first() else { return };
@@ -56,7 +58,7 @@ fuzz_target!(|data: &[u8]| {
 /// One change: what, how much, and where (u16).
 fn change(file: &mut Vec<u8>, step: &[u8]) {
     let [what, amount, a, b] = step else { return };
-    if file.is_empty() {
+    if file.is_empty() || file.len() > LENGTH {
         return;
     }
     let at = usize::from(u16::from_le_bytes([*a, *b])) % file.len();
