@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use dagtel_testkit::Collector;
+use dagtel_testkit::tls::{Authority, Pair, TlsDoor, server_config};
 
 /// The doctor, with nothing of this process's environment but where programs are.
 fn doctor(dir: &Path, toml: &str, variables: &[(&str, &str)]) -> Output {
@@ -75,7 +76,11 @@ fn each_broken_configuration_is_named_in_one_line() {
             "config.toml:2:8: port must be a whole number from 0 to 65535",
         ),
         ("[traces]\notel_endpoint = \"collector:4317\"\n".into(), &[], "must begin with http://"),
-        ("[traces]\notel_endpoint = \"https://c:4317\"\n".into(), &[], "asks for TLS"),
+        (
+            "[traces]\notel_ca_file = \"/nowhere/ca.pem\"\n".into(),
+            &[],
+            "config.toml:2:16: otel_ca_file: /nowhere/ca.pem cannot be read: No such file",
+        ),
         ("[traces]\notel_protocol = \"http/json\"\n".into(), &[], "use grpc or http/protobuf"),
         (
             String::new(),
@@ -107,6 +112,54 @@ fn each_broken_configuration_is_named_in_one_line() {
         assert!(wrong.len() == 1 && wrong[0].contains(part), "{toml}: {part}: {lines:?}");
         assert!(!lines.join("").contains("s3cret"));
     }
+}
+
+#[test]
+fn what_is_wrong_with_an_encrypted_receiver_is_told_in_one_line() {
+    let (dir, collector) = (tempfile::tempdir().unwrap(), Collector::start());
+    let (ours, theirs) = (Authority::new("ours"), Authority::new("theirs"));
+    let plain = collector.endpoint();
+    let door = TlsDoor::open(
+        server_config(&ours.sign(&["localhost"]), Some(&ours)),
+        plain.trim_start_matches("http://").parse().unwrap(),
+    );
+    let (port, client) = (door.address().port(), ours.sign(&["engine"]));
+    let toml = |url: &str, ca: &Authority, client: Option<&Pair>| {
+        let client = client.map_or(String::new(), |pair| {
+            format!("otel_cert_file = {:?}\notel_key_file = {:?}\n", pair.cert, pair.key)
+        });
+        format!(
+            "[metrics]\notel_on = false\n[http_server]\non = false\n[spool]\ndir = {:?}\n[traces]\n\
+             otel_endpoint = {url:?}\notel_ca_file = {:?}\n{client}",
+            dir.path().join("spool"),
+            ca.file()
+        )
+    };
+    let (named, addressed) = (format!("https://localhost:{port}"), format!("https://127.0.0.1:{port}"));
+    let in_clear = format!("http://localhost:{port}");
+    let rows = [
+        (
+            toml(&named, &theirs, None),
+            "TLS: the receiver's certificate is signed by no authority that is trusted here",
+        ),
+        (
+            toml(&addressed, &ours, None),
+            "TLS: the receiver's certificate is for localhost, not for 127.0.0.1",
+        ),
+        (toml(&named, &ours, None), "TLS: the receiver wants a client certificate, and none is configured"),
+        (toml(&in_clear, &ours, Some(&client)), "the receiver answered in TLS: write https:// for it"),
+    ];
+    for (toml, part) in rows {
+        let output = doctor(dir.path(), &toml, &[]);
+        let lines = lines(&output);
+        let wrong: Vec<_> = lines.iter().filter(|line| line.starts_with('✗')).collect();
+        println!("{wrong:?}");
+        assert!(wrong.len() == 1 && wrong[0].contains(part), "{part}: {lines:?}");
+    }
+    let output = doctor(dir.path(), &toml(&named, &ours, Some(&client)), &[]);
+    let text = lines(&output).join("\n");
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    assert!(text.contains(&format!("to {named} (grpc")) && text.contains("answered after"), "{text}");
 }
 
 #[test]

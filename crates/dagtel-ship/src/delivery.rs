@@ -5,10 +5,12 @@ use std::time::Duration;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST};
 use http::{HeaderName, HeaderValue};
 
+use crate::TlsFiles;
+
 /// OpenTelemetry's default for `OTEL_EXPORTER_OTLP_TIMEOUT`.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What `OTEL_EXPORTER_OTLP_HEADERS`, `_TIMEOUT` and `_COMPRESSION` choose.
+/// What `OTEL_EXPORTER_OTLP_HEADERS`, `_TIMEOUT`, `_COMPRESSION` and the variables of certificates choose.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Delivery {
@@ -16,6 +18,8 @@ pub struct Delivery {
     pub timeout: Duration,
     /// Whether requests are compressed with gzip.
     pub gzip: bool,
+    /// The certificates of encrypted connections.
+    pub tls: TlsFiles,
     headers: Vec<(HeaderName, HeaderValue)>,
 }
 
@@ -28,7 +32,7 @@ pub struct HeaderError(String);
 
 impl Default for Delivery {
     fn default() -> Self {
-        Self { timeout: TIMEOUT, gzip: true, headers: Vec::new() }
+        Self { timeout: TIMEOUT, gzip: true, tls: TlsFiles::default(), headers: Vec::new() }
     }
 }
 

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use http::Uri;
 
-/// The address of an OTLP receiver: `http://host:port`, with a path only for OTLP/HTTP.
+/// The address of an OTLP receiver: `http://host:port` or `https://host:port`, with a path only for OTLP/HTTP.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint(Uri);
 
@@ -27,13 +27,13 @@ pub enum EndpointError {
     #[error("the endpoint {0:?} is no URL: write it like http://127.0.0.1:4317")]
     NoUrl(String),
     /// It names no scheme, or one that OTLP does not have.
-    #[error("the endpoint {0:?} must begin with http://, like http://127.0.0.1:4317")]
+    #[error("the endpoint {0:?} must begin with http:// or https://, like http://127.0.0.1:4317")]
     NoScheme(String),
-    /// It asks for TLS.
+    /// It has a user name. The text is not repeated: a password may be in it.
     #[error(
-        "the endpoint {0:?} asks for TLS, which this build cannot do: send to a collector on this host by http://"
+        "the endpoint has a user name or a password: take it out, and say it in OTEL_EXPORTER_OTLP_HEADERS, like authorization=Basic%20…"
     )]
-    Tls(String),
+    Credentials,
     /// It has a query, which no OTLP receiver has a use for.
     #[error("the endpoint {0:?} has a query, which OTLP does not: write only http://host:port")]
     Query(String),
@@ -55,6 +55,11 @@ impl Endpoint {
         }
     }
 
+    /// Whether connections to it are encrypted.
+    pub fn is_encrypted(&self) -> bool {
+        self.0.scheme_str() == Some("https")
+    }
+
     /// The same as a URL.
     pub(crate) fn origin_uri(&self) -> Uri {
         let mut parts = self.0.clone().into_parts();
@@ -65,7 +70,8 @@ impl Endpoint {
 
     /// `http://host:port`, without the path.
     pub(crate) fn origin(&self) -> String {
-        format!("http://{}", self.0.authority().map_or("", |authority| authority.as_str()))
+        let scheme = self.0.scheme_str().unwrap_or("http");
+        format!("{scheme}://{}", self.0.authority().map_or("", |authority| authority.as_str()))
     }
 
     /// The path, when there is one: what stands before `/v1/traces` and the like.
@@ -79,10 +85,12 @@ impl FromStr for Endpoint {
 
     fn from_str(text: &str) -> Result<Self, EndpointError> {
         let own = || text.to_owned();
+        if text.contains('@') {
+            return Err(EndpointError::Credentials);
+        }
         let uri: Uri = text.trim().parse().map_err(|_| EndpointError::NoUrl(own()))?;
         match uri.scheme_str() {
-            Some("http") => {}
-            Some("https") => return Err(EndpointError::Tls(own())),
+            Some("http" | "https") => {}
             _ => return Err(EndpointError::NoScheme(own())),
         }
         if uri.host().is_none_or(str::is_empty) {
@@ -134,8 +142,11 @@ mod tests {
         assert_eq!(read("http://c:4318/otlp/").unwrap(), "http://c:4318/otlp");
         assert!(read("127.0.0.1:4317").unwrap_err().contains("http://"));
         assert!(read("collector").unwrap_err().contains("begin with"));
-        assert!(read("https://c:4317").unwrap_err().contains("TLS"));
+        assert_eq!(read("https://c:4317").unwrap(), "https://c:4317");
+        assert!(read("ftp://c:4317").unwrap_err().contains("https://"));
         assert!(read("http://c:4318/?a=b").unwrap_err().contains("query"));
+        let secret = read("https://user:s3cret@c:4317").unwrap_err();
+        assert!(secret.contains("HEADERS") && !secret.contains("s3cret"), "{secret}");
         assert!(read("").unwrap_err().contains("no URL"));
         assert!(read("http://").unwrap_err().contains("no URL"));
     }

@@ -1,5 +1,6 @@
 //! OTLP over gRPC, without the messages: the body of a request is the frame's bytes.
 
+use std::error::Error as _;
 use std::time::Duration;
 
 use bytes::{Buf, BufMut, Bytes};
@@ -11,10 +12,11 @@ use tonic::metadata::MetadataMap;
 use tonic::transport::Channel;
 use tonic::{Request, Status};
 
+use crate::connect::Connector;
 use crate::verdict::ExportResponse;
 use crate::{Delivery, Endpoint, Verdict};
 
-/// How long a connection may take to come about.
+/// How long a connection may take to come about, TLS included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Bytes of an answer; a receiver has no reason to say more.
 const RESPONSE_BYTES: usize = 64 * 1024;
@@ -23,16 +25,18 @@ const RESPONSE_BYTES: usize = 64 * 1024;
 #[derive(Clone, Debug)]
 pub(crate) struct GrpcExporter {
     grpc: tonic::client::Grpc<Channel>,
+    connector: Connector,
     delivery: Delivery,
 }
 
 impl GrpcExporter {
     /// For this receiver. Must be called within a tokio runtime, and used only while that runs.
     pub(crate) fn new(endpoint: &Endpoint, delivery: Delivery) -> Self {
+        let connector = Connector::new(endpoint, &delivery.tls, &[b"h2"]);
         let channel = Channel::builder(endpoint.origin_uri())
             .connect_timeout(CONNECT_TIMEOUT.min(delivery.timeout))
             .timeout(delivery.timeout)
-            .connect_lazy();
+            .connect_with_connector_lazy(connector.clone());
         let mut grpc = tonic::client::Grpc::new(channel)
             // The Collector answers a compressed request with a compressed answer.
             .accept_compressed(CompressionEncoding::Gzip)
@@ -40,18 +44,21 @@ impl GrpcExporter {
         if delivery.gzip {
             grpc = grpc.send_compressed(CompressionEncoding::Gzip);
         }
-        Self { grpc, delivery }
+        Self { grpc, connector, delivery }
     }
 
     pub(crate) async fn send(&mut self, signal: Signal, body: Bytes) -> Verdict {
         if let Err(error) = self.grpc.ready().await {
-            return Verdict::of_status(&Status::from_error(error.into()));
+            return Verdict::no_answer(&error, &self.connector);
         }
         let mut request = Request::new(body);
         let headers = self.delivery.headers().iter().cloned().collect();
         *request.metadata_mut() = MetadataMap::from_headers(headers);
         match self.grpc.unary(request, path(signal), RawCodec).await {
             Ok(response) => response.into_inner().verdict(),
+            // The receiver did not say it: the connection broke under the request. When a receiver ends in order (GOAWAY),
+            // tonic reports that as Internal.
+            Err(status) if status.source().is_some() => Verdict::no_answer(&status, &self.connector),
             Err(status) => Verdict::of_status(&status),
         }
     }

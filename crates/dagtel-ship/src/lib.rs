@@ -8,14 +8,17 @@
 //! [`Exporter`] sends single requests.
 
 mod backoff;
+mod connect;
 mod delivery;
 mod endpoint;
 mod exporter;
 mod grpc;
 mod http;
 mod line;
+mod no_answer;
 mod shipper;
 mod status;
+mod tls;
 mod verdict;
 mod work;
 
@@ -25,4 +28,5 @@ pub use exporter::Exporter;
 pub use line::{Destination, Line, lines};
 pub use shipper::Shipper;
 pub use status::{Seen, Status};
+pub use tls::{TlsError, TlsFiles};
 pub use verdict::Verdict;

@@ -7,6 +7,9 @@ use http::StatusCode;
 use prost::Message;
 use tonic::{Code, Status};
 
+use crate::connect::Connector;
+use crate::no_answer::explain;
+
 /// The longest wait that a receiver may ask for.
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
 
@@ -43,13 +46,10 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// Of a gRPC status.
+    /// Of a gRPC status that the receiver sent.
     pub(crate) fn of_status(status: &Status) -> Self {
-        let reason = status_reason(status);
+        let reason = format!("{}: {}", status.code(), status.message());
         match status.code() {
-            // The receiver did not say it: the connection broke under the request. When a receiver ends in order (GOAWAY),
-            // tonic reports that as Internal.
-            _ if status.source().is_some() => Self::Retry { reason, after: None },
             // Receivers say "too large" by a code that means "later" (tonic) or "never" (Go): only the words tell.
             Code::OutOfRange | Code::ResourceExhausted if says_too_large(status.message()) => {
                 Self::TooLarge { reason }
@@ -83,9 +83,9 @@ impl Verdict {
         }
     }
 
-    /// Of a request that got no answer.
-    pub(crate) fn no_answer(error: &(dyn Error + 'static)) -> Self {
-        Self::Retry { reason: innermost(error).unwrap_or_else(|| error.to_string()), after: None }
+    /// Of a request that got no answer over a connection of `connector`.
+    pub(crate) fn no_answer(error: &(dyn Error + 'static), connector: &Connector) -> Self {
+        Self::Retry { reason: explain(error, connector), after: None }
     }
 
     /// Of the body of a success. One that cannot be read says nothing against the request.
@@ -97,22 +97,6 @@ impl Verdict {
 /// Go and this project's receiver write "larger than", tonic "message length too large".
 fn says_too_large(message: &str) -> bool {
     message.contains("larger than") || message.contains("length too large")
-}
-
-/// The innermost cause, which is what a person needs ("Connection refused"), or the receiver's own words.
-fn status_reason(status: &Status) -> String {
-    innermost(status).unwrap_or_else(|| format!("{}: {}", status.code(), status.message()))
-}
-
-fn innermost(error: &(dyn Error + 'static)) -> Option<String> {
-    let mut cause = error.source()?;
-    for _ in 0..16 {
-        match cause.source() {
-            Some(deeper) => cause = deeper,
-            None => break,
-        }
-    }
-    Some(cause.to_string())
 }
 
 /// `google.rpc.RetryInfo` in the details of a status.

@@ -11,10 +11,9 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use dagtel_usage::{Environment, Gateway};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
-use tempfile::TempDir;
+
+use crate::tls::{Authority, server_config};
 
 /// The name in the certificates that no resolver knows.
 pub const NAME: &str = "telemetry.example";
@@ -63,7 +62,7 @@ impl Stop {
 /// A gateway of usage events on loopback, which notes what it is asked. It ends with the value.
 pub struct Server {
     address: SocketAddr,
-    directory: TempDir,
+    authority: Authority,
     shared: Arc<Shared>,
     acceptor: Option<JoinHandle<()>>,
 }
@@ -83,17 +82,17 @@ impl Server {
     /// # Panics
     /// Without a port or a temporary directory, as all servers.
     pub fn https(answer: impl Fn(&mut dyn Stream, &Stop) -> bool + Send + Sync + 'static) -> Self {
-        let directory = tempfile::tempdir().expect("a directory for the certificate");
-        let tls = certificates(&directory.path().join("ca.pem"));
-        Self::start(Some(tls), directory, Box::new(answer))
+        let authority = Authority::new("gateway");
+        let tls = server_config(&authority.sign(&["127.0.0.1", NAME]), None);
+        Self::start(Some(tls), authority, Box::new(answer))
     }
 
     /// In the clear.
     pub fn http(answer: impl Fn(&mut dyn Stream, &Stop) -> bool + Send + Sync + 'static) -> Self {
-        Self::start(None, tempfile::tempdir().expect("a directory"), Box::new(answer))
+        Self::start(None, Authority::new("nobody"), Box::new(answer))
     }
 
-    fn start(tls: Option<Arc<ServerConfig>>, directory: TempDir, answer: Box<Answer>) -> Self {
+    fn start(tls: Option<Arc<ServerConfig>>, authority: Authority, answer: Box<Answer>) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port is free");
         let address = listener.local_addr().expect("the listener has an address");
         let shared =
@@ -114,7 +113,7 @@ impl Server {
                 connection.join().expect("no connection panics");
             }
         });
-        Self { address, directory, shared, acceptor: Some(acceptor) }
+        Self { address, authority, shared, acceptor: Some(acceptor) }
     }
 
     /// Where it listens.
@@ -138,7 +137,7 @@ impl Server {
 
     /// The file with the certificate authority.
     pub fn authority(&self) -> PathBuf {
-        self.directory.path().join("ca.pem")
+        self.authority.file()
     }
 
     /// An environment that trusts this server and has these variables.
@@ -237,28 +236,6 @@ pub fn says(head: &'static str) -> impl Fn(&mut dyn Stream, &Stop) -> bool + Sen
         let answer = format!("HTTP/1.1 {head}\r\nContent-Length: 0\r\n\r\n");
         stream.write_all(answer.as_bytes()).and_then(|()| stream.flush()).is_ok()
     }
-}
-
-/// Makes an authority, writes its certificate to the file, and gives a server what it signed.
-fn certificates(authority_file: &std::path::Path) -> Arc<ServerConfig> {
-    let mut params = CertificateParams::new(Vec::new()).expect("no names are fine");
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let key = KeyPair::generate().expect("a key");
-    let authority = CertifiedIssuer::self_signed(params, key).expect("a certificate authority");
-    std::fs::write(authority_file, authority.pem()).expect("the directory is writable");
-
-    let key = KeyPair::generate().expect("a key");
-    let names = ["127.0.0.1".to_owned(), NAME.to_owned()];
-    let params = CertificateParams::new(names).expect("names are names");
-    let certificate = params.signed_by(&key, &authority).expect("a certificate");
-    let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
-    let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .expect("the provider has the usual versions")
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate.der().clone()], key)
-        .expect("the key is the certificate's");
-    Arc::new(config)
 }
 
 /// The lock, even if a thread panicked with it.

@@ -1,5 +1,5 @@
 //! What the tests of dagtel share: a [`Collector`] that remembers what it was sent, answers as it is told, and knows
-//! by its [`Oracle`] whether anything came twice; a [`gateway`] of usage events.
+//! by its [`Oracle`] whether anything came twice; a [`gateway`] of usage events; certificates and [`tls`].
 //!
 //! ```
 //! use dagtel_receiver::Answer;
@@ -17,6 +17,7 @@ mod collector;
 pub mod gateway;
 mod oracle;
 mod taken;
+pub mod tls;
 
 pub use attributes::{get, text, texts};
 pub use collector::Collector;

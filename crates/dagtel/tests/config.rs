@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use dagtel::config::{Config, Environment};
+use dagtel_testkit::tls::Authority;
 
 fn load(toml: &str, variables: &[(&str, &str)]) -> Config {
     let dir = tempfile::tempdir().expect("there is a temporary directory");
@@ -82,4 +83,53 @@ fn every_problem_is_told_once() {
     let variables = [("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"), ("OTEL_SDK_DISABLED", "1")];
     let error = Config::load(Some(Path::new("/nowhere.toml")), &variables.into_iter().collect()).unwrap_err();
     assert_eq!(error.problems().len(), 3, "{error}");
+}
+
+#[test]
+fn certificates_are_named_by_file_and_variables_key_by_key() {
+    let authority = Authority::new("ours");
+    let (one, two) = (authority.sign(&["one"]), authority.sign(&["two"]));
+    let shown = |path: &Path| path.to_str().expect("it is text").to_owned();
+    let toml = format!(
+        "[metrics]\notel_host = \"collector\"\notel_ssl_active = true\notel_ca_file = {:?}\notel_cert_file = {:?}\n\
+         otel_key_file = {:?}\n[traces]\notel_endpoint = \"https://traces:4318\"",
+        authority.file(),
+        one.cert,
+        one.key
+    );
+    let file = load(&toml, &[]);
+    let wanted = ["https://traces:4318 http/protobuf traces", "https://collector:4317 grpc metrics"];
+    assert_eq!(sent(&file), wanted);
+    assert!(file.traces.targets[0].delivery.tls.is_empty());
+    assert_eq!(file.metrics.targets[0].delivery.tls.ca, Some(authority.file()));
+    let (cert, key, ca) = (shown(&two.cert), shown(&two.key), shown(&authority.file()));
+    let variables = [
+        ("OTEL_EXPORTER_OTLP_CERTIFICATE", &*ca),
+        ("OTEL_EXPORTER_OTLP_METRICS_CLIENT_CERTIFICATE", &cert),
+        ("OTEL_EXPORTER_OTLP_METRICS_CLIENT_KEY", &key),
+    ];
+    let both = load(&toml, &variables);
+    assert_eq!(both.traces.targets[0].delivery.tls.ca, Some(authority.file()));
+    assert_eq!(both.traces.targets[0].delivery.tls.cert, None);
+    assert_eq!(both.metrics.targets[0].delivery.tls.cert, Some(two.cert.clone()));
+    assert_eq!(both.metrics.targets[0].delivery.tls.key, Some(two.key));
+}
+
+#[test]
+fn certificates_that_cannot_be_used_are_told_with_who_names_them() {
+    let (authority, other) = (Authority::new("ours"), Authority::new("theirs"));
+    let (pair, strange) = (authority.sign(&["engine"]), other.sign(&["other"]));
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("config.toml");
+    let text = format!("[traces]\notel_cert_file = {:?}\notel_key_file = {:?}\n", pair.cert, strange.key);
+    std::fs::write(&file, text).unwrap();
+    let variables = [("OTEL_EXPORTER_OTLP_METRICS_CERTIFICATE", "/nowhere/ca.pem")];
+    let error = Config::load(Some(&file), &variables.into_iter().collect()).unwrap_err();
+    let [of_file, of_variable] = error.problems() else { panic!("{error}") };
+    assert!(of_file.contains("config.toml:3:17: otel_key_file: the key in"), "{of_file}");
+    let wanted = "OTEL_EXPORTER_OTLP_METRICS_CERTIFICATE: /nowhere/ca.pem cannot be read: No such file";
+    assert!(of_variable.starts_with(wanted), "{of_variable}");
+    let general = [("OTEL_EXPORTER_OTLP_CERTIFICATE", "/nowhere/ca.pem")];
+    let error = Config::load(None, &general.into_iter().collect()).unwrap_err();
+    assert_eq!(error.problems().len(), 1, "it is told once: {error}");
 }

@@ -96,7 +96,11 @@ async fn ask(what: &'static str, signal: Signal, to: &Target, config: &Config) -
     let body = heartbeat(config.service_name.as_deref().unwrap_or("dagtel"));
     let began = Instant::now();
     let answer = tokio::time::timeout(to.delivery.timeout, exporter.send(signal, body)).await;
-    let hint = "start the receiver there, or correct the endpoint or the protocol";
+    let hint = if to.endpoint.is_encrypted() {
+        "start the receiver there, or correct the endpoint, the protocol or the certificates"
+    } else {
+        "start the receiver there, or correct the endpoint or the protocol"
+    };
     match answer {
         Ok(Verdict::Accepted | Verdict::Partial { .. }) => {
             good(what, format!("{is}: answered after {:.1} ms", began.elapsed().as_secs_f64() * 1e3))

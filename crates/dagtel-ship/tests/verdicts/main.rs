@@ -7,3 +7,4 @@ mod http;
 mod outbox;
 mod raw;
 mod server;
+mod tls;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use dagtel_otlp::{Frame, Signal, record};
-use dagtel_ship::{Destination, Endpoint, Line, Protocol, Seen, Shipper, lines};
+use dagtel_ship::{Delivery, Destination, Endpoint, Line, Protocol, Seen, Shipper, lines};
 use dagtel_spool::{Class, Options, Position, Record, Spool};
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
@@ -48,6 +48,13 @@ impl Outbox {
         Shipper::start(self.lines(to)).expect("threads can be had")
     }
 
+    /// Ships it to this address, in this way.
+    pub(crate) fn ship_by(&self, to: &str, delivery: Delivery) -> Shipper {
+        let mut destination = self.destination(to);
+        destination.delivery = delivery;
+        Shipper::start(self.lines_to(vec![destination])).expect("threads can be had")
+    }
+
     /// Ships what is there, as a program does at its end.
     pub(crate) fn ship_to_the_end(&self, to: &str) -> Seen {
         let line = self.lines(&[to]).pop().expect("there is one");
@@ -57,17 +64,20 @@ impl Outbox {
         status.seen()
     }
 
-    /// OTLP/HTTP goes to addresses with a path, gRPC to those without.
     fn lines(&self, to: &[&str]) -> Vec<Line> {
-        let destinations = to.iter().map(|url| {
-            let endpoint: Endpoint = url.parse().expect("it is a URL");
-            let http = url.matches('/').count() > 2;
-            let protocol = if http { Protocol::HttpProtobuf } else { Protocol::Grpc };
-            let progress = self.path(&format!("shipped-{}", url.replace(['/', ':'], "-")));
-            Destination::new(endpoint, protocol, progress)
-        });
-        lines(&self.path("outbox"), &self.path("dead"), destinations.collect())
-            .expect("the outbox can be opened")
+        self.lines_to(to.iter().map(|url| self.destination(url)).collect())
+    }
+
+    /// OTLP/HTTP goes to addresses with a path, gRPC to those without.
+    fn destination(&self, url: &str) -> Destination {
+        let endpoint: Endpoint = url.parse().expect("it is a URL");
+        let http = url.matches('/').count() > 2;
+        let protocol = if http { Protocol::HttpProtobuf } else { Protocol::Grpc };
+        Destination::new(endpoint, protocol, self.path(&format!("shipped-{}", url.replace(['/', ':'], "-"))))
+    }
+
+    fn lines_to(&self, destinations: Vec<Destination>) -> Vec<Line> {
+        lines(&self.path("outbox"), &self.path("dead"), destinations).expect("the outbox can be opened")
     }
 
     /// The names in each dead letter.

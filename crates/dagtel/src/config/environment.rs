@@ -9,6 +9,7 @@ use std::time::Duration;
 use dagtel_drain::DIR_VARIABLE;
 use dagtel_ship::{Delivery, Endpoint};
 
+use super::certificates::{Certificates, Named};
 use super::{Said, SaidOfSignal};
 
 /// Environment variables, of this process or given.
@@ -99,11 +100,20 @@ impl Environment {
             endpoints: self.endpoints(signal, &name("ENDPOINT"), &mut once),
             protocol: self.read(&name("PROTOCOL"), &mut once),
             delivery: Some(self.delivery(&name, &mut once)),
+            certificates: Certificates {
+                ca: self.file(name("CERTIFICATE")),
+                cert: self.file(name("CLIENT_CERTIFICATE")),
+                key: self.file(name("CLIENT_KEY")),
+            },
         };
         // A general variable is read for each signal, and is one problem.
         once.retain(|problem| !problems.contains(problem));
         problems.append(&mut once);
         said
+    }
+
+    fn file(&self, name: String) -> Option<Named> {
+        self.get(&name).map(|path| Named { path: path.into(), by: name.clone() })
     }
 
     fn on(&self, signal: &str, problems: &mut Vec<String>) -> Option<(bool, String)> {

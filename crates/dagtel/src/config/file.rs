@@ -9,6 +9,7 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::certificates::{Certificates, Named};
 use super::{Environment, Said, SaidOfSignal};
 
 /// A file as long as this is none.
@@ -23,13 +24,30 @@ const SECTIONS: [(&str, &[&str]); 6] = [
             "otel_port",
             "otel_endpoint",
             "otel_protocol",
+            "otel_ssl_active",
+            "otel_ca_file",
+            "otel_cert_file",
+            "otel_key_file",
             "otel_prefix",
             "otel_interval_milliseconds",
             "otel_service",
         ],
     ),
     ("metrics_tags", &[]),
-    ("traces", &["otel_on", "otel_host", "otel_port", "otel_endpoint", "otel_protocol"]),
+    (
+        "traces",
+        &[
+            "otel_on",
+            "otel_host",
+            "otel_port",
+            "otel_endpoint",
+            "otel_protocol",
+            "otel_ssl_active",
+            "otel_ca_file",
+            "otel_cert_file",
+            "otel_key_file",
+        ],
+    ),
     ("http_server", &["on", "host", "port"]),
     ("spool", &["dir"]),
     ("agent", &["adoption", "shutdown_deadline"]),
@@ -83,10 +101,16 @@ struct Section<'a> {
 
 impl Reading<'_> {
     fn wrong(&mut self, at: Range<usize>, what: &str) {
+        let problem = self.place(at, what);
+        self.problems.push(problem);
+    }
+
+    /// Something, behind the place that it is about.
+    fn place(&self, at: Range<usize>, what: &str) -> String {
         let before = self.text.get(..at.start).unwrap_or_default();
         let line = before.matches('\n').count() + 1;
         let column = before.chars().rev().take_while(|letter| *letter != '\n').count() + 1;
-        self.problems.push(format!("{}:{line}:{column}: {what}", self.path.display()));
+        format!("{}:{line}:{column}: {what}", self.path.display())
     }
 
     fn file(&mut self) -> Said {
@@ -162,20 +186,36 @@ impl Reading<'_> {
         let on = self.yes_or_no(section, "otel_on").map(|(on, _)| (on, place));
         let mut endpoints = self.endpoints(section);
         let (host, port) = (self.text_of(section, "otel_host"), self.whole(section, "otel_port", 1..=65_535));
-        if let Some((_, value)) = section.find("otel_host").or(section.find("otel_port")) {
+        let ssl = self.yes_or_no(section, "otel_ssl_active").is_some_and(|(on, _)| on);
+        let keys = ["otel_host", "otel_port", "otel_ssl_active"];
+        if let Some((_, value)) = keys.into_iter().find_map(|key| section.find(key)) {
             if endpoints.is_some() {
                 self.wrong(
                     value.span(),
-                    "otel_endpoint says where already; leave out otel_host and otel_port",
+                    "otel_endpoint says where already; leave out otel_host, otel_port and otel_ssl_active",
                 );
             }
-            let url = format!("http://{}:{}", host.as_deref().unwrap_or("127.0.0.1"), port.unwrap_or(4317));
+            let scheme = if ssl { "https" } else { "http" };
+            let url =
+                format!("{scheme}://{}:{}", host.as_deref().unwrap_or("127.0.0.1"), port.unwrap_or(4317));
             match url.parse() {
                 Ok(endpoint) => endpoints = Some(vec![endpoint]),
                 Err(error) => self.wrong(value.span(), &format!("{error}")),
             }
         }
-        SaidOfSignal { on, endpoints, protocol: self.parsed(section, "otel_protocol"), delivery: None }
+        let protocol = self.parsed(section, "otel_protocol");
+        let certificates = Certificates {
+            ca: self.file_of(section, "otel_ca_file"),
+            cert: self.file_of(section, "otel_cert_file"),
+            key: self.file_of(section, "otel_key_file"),
+        };
+        SaidOfSignal { on, endpoints, protocol, delivery: None, certificates }
+    }
+
+    fn file_of(&mut self, section: &Section<'_>, key: &str) -> Option<Named> {
+        let path = self.text_of(section, key)?.into();
+        let (_, value) = section.find(key)?;
+        Some(Named { path, by: self.place(value.span(), key) })
     }
 
     fn endpoints(&mut self, section: &Section<'_>) -> Option<Vec<dagtel_ship::Endpoint>> {

@@ -10,6 +10,10 @@
 //! otel_on = true                       # false: no metrics are sent; /metrics of the agent stays
 //! otel_host = "collector"              # or otel_endpoint = "http://collector:4317", or a list of them
 //! otel_port = 4317
+//! otel_ssl_active = true               # https:// for otel_host and otel_port
+//! otel_ca_file = "/etc/dagtel/ca.pem"  # who signs receivers; by default those that the machine trusts
+//! otel_cert_file = "/etc/dagtel/tls.crt" # what is shown to receivers that ask who sends
+//! otel_key_file = "/etc/dagtel/tls.key"
 //! otel_protocol = "grpc"               # or "http/protobuf"; by default what is usual on the port
 //! otel_prefix = "airflow"
 //! otel_interval_milliseconds = 10000
@@ -19,7 +23,7 @@
 //! region = "eu"                        # a tag of every metric and span
 //!
 //! [traces]
-//! otel_on = true                       # otel_host, otel_port, otel_endpoint, otel_protocol as above
+//! otel_on = true                       # otel_host … otel_protocol and the files as above
 //!
 //! [http_server]                        # /metrics, /healthz and /readyz of the agent
 //! on = true
@@ -43,11 +47,14 @@
 //! | `OTEL_EXPORTER_OTLP_[…]HEADERS` | `key=value`, by commas, values percent-encoded |
 //! | `OTEL_EXPORTER_OTLP_[…]TIMEOUT` | milliseconds of a request |
 //! | `OTEL_EXPORTER_OTLP_[…]COMPRESSION` | `gzip` (the default) or `none` |
+//! | `OTEL_EXPORTER_OTLP_[…]CERTIFICATE` | a PEM file: who signs receivers at `https://` |
+//! | `OTEL_EXPORTER_OTLP_[…]CLIENT_CERTIFICATE`, `…CLIENT_KEY` | PEM files: what is shown to them |
 //! | `OTEL_METRIC_EXPORT_INTERVAL` | milliseconds |
 //! | `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES` | who sends |
 //! | `DAGTEL_SPOOL_DIR` | `[spool] dir` |
 //! | `DAGTEL_AGENT_HTTP_SERVER__ON`, `…__HOST`, `…__PORT` | `[http_server]` |
 
+mod certificates;
 mod environment;
 mod file;
 
@@ -59,6 +66,7 @@ use std::time::Duration;
 use dagtel_otlp::Signal;
 use dagtel_ship::{Delivery, Endpoint, Protocol};
 
+use certificates::Certificates;
 pub use environment::Environment;
 
 /// Where everything is sent when nobody says otherwise.
@@ -167,6 +175,7 @@ pub(crate) struct SaidOfSignal {
     pub(crate) endpoints: Option<Vec<Endpoint>>,
     pub(crate) protocol: Option<Protocol>,
     pub(crate) delivery: Option<Delivery>,
+    pub(crate) certificates: Certificates,
 }
 
 impl Config {
@@ -178,17 +187,18 @@ impl Config {
         let mut problems = Vec::new();
         let (path, file) = file::load(named, environment, &mut problems);
         let said = environment.said(&mut problems);
-        if problems.is_empty() { Ok(Self::of(path, said, file)) } else { Err(ConfigError(problems)) }
+        let config = Self::of(path, said, file, &mut problems);
+        if problems.is_empty() { Ok(config) } else { Err(ConfigError(problems)) }
     }
 
-    fn of(file_path: Option<PathBuf>, said: Said, file: Said) -> Self {
+    fn of(file_path: Option<PathBuf>, said: Said, file: Said, problems: &mut Vec<String>) -> Self {
         let prefix = said.prefix.or(file.prefix).unwrap_or_else(|| "airflow".to_owned());
         let dot = if prefix.is_empty() || prefix.ends_with('.') { "" } else { "." };
         Self {
             file: file_path,
             protocol: said.protocol,
-            traces: SignalConfig::of(said.traces, file.traces),
-            metrics: SignalConfig::of(said.metrics, file.metrics),
+            traces: SignalConfig::of(said.traces, file.traces, problems),
+            metrics: SignalConfig::of(said.metrics, file.metrics, problems),
             prefix: prefix + dot,
             metric_interval: said.metric_interval.or(file.metric_interval).unwrap_or(Duration::from_secs(10)),
             tags: file.tags,
@@ -222,13 +232,14 @@ impl Config {
 }
 
 impl SignalConfig {
-    fn of(said: SaidOfSignal, file: SaidOfSignal) -> Self {
+    fn of(said: SaidOfSignal, file: SaidOfSignal, problems: &mut Vec<String>) -> Self {
         let off = said.on.or(file.on).filter(|(on, _)| !on).map(|(_, who)| who);
         let mut endpoints = said.endpoints.or(file.endpoints).unwrap_or_default();
         if endpoints.is_empty() {
             endpoints.extend(DEFAULT_ENDPOINT.parse());
         }
-        let (protocol, delivery) = (said.protocol.or(file.protocol), said.delivery.unwrap_or_default());
+        let (protocol, mut delivery) = (said.protocol.or(file.protocol), said.delivery.unwrap_or_default());
+        delivery.tls = said.certificates.or(file.certificates).files(problems);
         let target = |endpoint: Endpoint| {
             let protocol = protocol.unwrap_or_else(|| endpoint.usual_protocol());
             Target { endpoint, protocol, delivery: delivery.clone() }
