@@ -8,6 +8,7 @@ pub mod line;
 pub mod report;
 mod state;
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -32,20 +33,46 @@ pub struct Event {
     pub fact: Fact,
 }
 
-/// How strongly a fact is known, weakest first. For each thing that can be known of a try (its start, its end, an
-/// attribute) the strongest fact counts, whatever the order in which they came.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+/// How strongly a fact is known. For each thing that can be known of a try (its start, its end, an attribute) the
+/// strongest fact counts, whatever the order in which they came: [`Roster`](Self::Roster) before
+/// [`Reported`](Self::Reported) before [`Inferred`](Self::Inferred).
+// Journals hold the places of the variants, so these stay as they are; their strength is beside them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[derive(schemars::JsonSchema)]
 #[non_exhaustive]
 pub enum Truth {
     /// Concluded from silence: the writer is dead and reported no end.
     Inferred,
-    /// The scheduler's list of task instances at the end of the run.
+    /// The engine's own list of task instances at the end of the run: what people see in the engine. (A process does
+    /// not always know its own times: in Airflow 3 it learns neither the start nor, if it failed, the end that are in
+    /// the database.)
     Roster,
     /// The process that did it said so.
     #[default]
     Reported,
+}
+
+impl Truth {
+    const fn strength(self) -> u8 {
+        match self {
+            Self::Inferred => 0,
+            Self::Reported => 1,
+            Self::Roster => 2,
+        }
+    }
+}
+
+impl Ord for Truth {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.strength().cmp(&other.strength())
+    }
+}
+
+impl PartialOrd for Truth {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 /// What an event says.

@@ -199,12 +199,13 @@ mod tests {
     #[test]
     fn the_stronger_counts_and_of_equals_the_earlier() {
         let mut known = None;
-        assert_eq!(tell(&mut known, told(Truth::Roster, 5)), Merged::News);
-        assert_eq!(tell(&mut known, told(Truth::Reported, 9)), Merged::News);
-        assert_eq!(tell(&mut known, told(Truth::Reported, 8)), Merged::Contradicts);
-        assert_eq!(tell(&mut known, told(Truth::Reported, 8)), Merged::Known);
+        assert_eq!(tell(&mut known, told(Truth::Reported, 5)), Merged::News);
+        assert_eq!(tell(&mut known, told(Truth::Roster, 9)), Merged::News);
+        assert_eq!(tell(&mut known, told(Truth::Roster, 8)), Merged::Contradicts);
+        assert_eq!(tell(&mut known, told(Truth::Roster, 8)), Merged::Known);
+        assert_eq!(tell(&mut known, told(Truth::Reported, 5)), Merged::Weaker);
         assert_eq!(tell(&mut known, told(Truth::Inferred, 1)), Merged::Weaker);
-        assert_eq!(known, Some(told(Truth::Reported, 8)));
+        assert_eq!(known, Some(told(Truth::Roster, 8)));
     }
 
     #[test]

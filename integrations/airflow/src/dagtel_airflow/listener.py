@@ -1,0 +1,110 @@
+"""Airflow's listener hooks. None of them raises, waits, or asks the database for anything but the list at a run's end."""
+
+from typing import Any
+
+from airflow.listeners import hookimpl
+
+from dagtel_airflow import runs, settings, tasks, trace
+from dagtel_airflow.ids import TryKey
+from dagtel_airflow.inbox import Inbox
+from dagtel_airflow.loaded import loaded, word
+
+_inbox = Inbox(settings.spool_dir())
+
+# What runs in this process, until its end was told.
+_open: tuple[Any, TryKey] | None = None
+
+# States in which a task has given its worker back and will run again.
+_PAUSED = ("deferred", "up_for_reschedule", "awaiting_input")
+
+
+class _Guard:
+    """Nothing that goes wrong in telling is Airflow's business. It is counted, and the next line says how often."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type | None, error: BaseException | None, frames: object) -> bool:
+        if isinstance(error, Exception):
+            _inbox.failed()
+            return True
+        return False
+
+
+_guard = _Guard()
+
+
+@hookimpl
+def on_starting(component: Any) -> None:
+    with _guard:
+        _inbox.check()
+
+
+@hookimpl
+def before_stopping(component: Any) -> None:
+    """In a task's process, after everything else: a try without an end has given its worker back."""
+    global _open
+    with _guard:
+        if _open is not None:
+            ti, key = _open
+            _open = None
+            trace.leave()
+            if word(loaded(ti, "state")) in _PAUSED:
+                _inbox.write(tasks.paused(key))
+
+
+@hookimpl
+def on_task_instance_running(previous_state: Any, task_instance: Any) -> None:
+    global _open
+    with _guard:
+        key = tasks.key_of(task_instance)
+        if key is not None:
+            _open = (task_instance, key)
+            trace.enter(key)
+            _inbox.write(tasks.running(task_instance, key))
+
+
+@hookimpl
+def on_task_instance_success(previous_state: Any, task_instance: Any) -> None:
+    _ended(task_instance, "success")
+
+
+@hookimpl
+def on_task_instance_skipped(previous_state: Any, task_instance: Any) -> None:
+    _ended(task_instance, "skipped")
+
+
+@hookimpl
+def on_task_instance_failed(previous_state: Any, task_instance: Any, error: Any) -> None:
+    # In a task's process the state is already the one that Airflow was told.
+    _ended(task_instance, None, error)
+
+
+@hookimpl
+def on_dag_run_running(dag_run: Any, msg: str) -> None:
+    with _guard:
+        _inbox.write(*runs.started(dag_run, runs.key_of(dag_run)))
+
+
+@hookimpl
+def on_dag_run_success(dag_run: Any, msg: str) -> None:
+    with _guard:
+        _inbox.write(*runs.ended(dag_run, runs.key_of(dag_run), "success", msg))
+
+
+@hookimpl
+def on_dag_run_failed(dag_run: Any, msg: str) -> None:
+    with _guard:
+        _inbox.write(*runs.ended(dag_run, runs.key_of(dag_run), "failed", msg))
+
+
+def _ended(ti: Any, state: str | None, error: Any = None) -> None:
+    global _open
+    with _guard:
+        key = tasks.key_of(ti)
+        if key is not None:
+            _inbox.write(tasks.ended(ti, key, state or tasks.failed_state(ti), error))
+    with _guard:
+        if _open is not None and _open[0] is ti:
+            _open = None
+            trace.leave()
