@@ -1,5 +1,5 @@
-//! The guard: the only way from an [`Event`] to the [`Admitted`] one that the fold takes, and from a [`LogRecord`] to the
-//! [`AdmittedLog`] that the encoder takes.
+//! The guard: the only way from an [`Event`] to the [`Admitted`] one that the fold takes, from a [`LogRecord`] to the
+//! [`AdmittedLog`] that the encoder takes, and from a [`Pass`] to the [`AdmittedPass`] of which spans are made.
 //!
 //! It holds every text and list to its limit ([`crate::limits`]) before anything is kept, and counts what it cut.
 
@@ -12,7 +12,7 @@ use smol_str::SmolStr;
 
 use crate::event::{Event, Exception, Fact, RunDetails, TaskDetails};
 use crate::limits;
-use crate::signal::LogRecord;
+use crate::signal::{LogRecord, Pass};
 use crate::value::{Attribute, Value};
 
 /// An event within all limits. Only [`admit`] makes one.
@@ -72,6 +72,32 @@ pub fn admit_log(mut record: LogRecord) -> (AdmittedLog, u32) {
     (AdmittedLog(record), cut)
 }
 
+/// A pass of a loop within all limits. Only [`admit_pass`] makes one.
+#[derive(Clone, Debug)]
+pub struct AdmittedPass(Pass);
+
+impl AdmittedPass {
+    pub(crate) fn into_pass(self) -> Pass {
+        self.0
+    }
+}
+
+/// Holds a pass of a loop to the limits. Returns it, and how many texts, lists, attributes and spans were cut.
+pub fn admit_pass(mut pass: Pass) -> (AdmittedPass, u32) {
+    let mut cut = 0;
+    key(&mut pass.key.namespace, &mut cut);
+    key(&mut pass.key.instance_id, &mut cut);
+    truncate(&mut pass.spans, limits::PASS_SPANS, &mut cut);
+    for span in &mut pass.spans {
+        text(&mut span.name, limits::TAG_BYTES, &mut cut);
+        attributes(&mut span.attributes, &mut cut);
+        if let Some((_, exception)) = &mut span.exception {
+            clip_exception(exception, &mut cut);
+        }
+    }
+    (AdmittedPass(pass), cut)
+}
+
 fn needs_clipping(event: &Event) -> bool {
     [&event.run.namespace, &event.run.dag_id, &event.run.run_id]
         .iter()
@@ -102,10 +128,14 @@ fn task_details(details: &mut TaskDetails, cut: &mut u32) {
 
 fn exception(exception: &mut Option<Box<Exception>>, cut: &mut u32) {
     if let Some(exception) = exception {
-        text(&mut exception.kind, limits::TAG_BYTES, cut);
-        text(&mut exception.message, limits::STRING_BYTES, cut);
-        text(&mut exception.stacktrace, limits::STACKTRACE_BYTES, cut);
+        clip_exception(exception, cut);
     }
+}
+
+fn clip_exception(exception: &mut Exception, cut: &mut u32) {
+    text(&mut exception.kind, limits::TAG_BYTES, cut);
+    text(&mut exception.message, limits::STRING_BYTES, cut);
+    text(&mut exception.stacktrace, limits::STACKTRACE_BYTES, cut);
 }
 
 fn attributes(attributes: &mut Vec<Attribute>, cut: &mut u32) {

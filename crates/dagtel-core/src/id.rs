@@ -9,14 +9,19 @@
 //! | DAG-run span, 8 | LP("dagtel.run.v1") Key |
 //! | task-instance span, 8 | LP("dagtel.task.v1") Key LP(task_id) i32(map_index) u32(try_number) |
 //! | executor span, 8 | LP("dagtel.executor.v1"), the rest as the task's |
+//! | trace of a pass of a loop, 16 | LP("dagtel.pass.v1") LP(namespace) LP(loop) LP(instance) u32(process) u64(began) u64(number) |
+//! | span of a pass, 8 | LP("dagtel.step.v1"), the rest as the pass's, u32(place) |
 //!
 //! An id of zeros is no id (W3C Trace Context, "trace-id"): then a byte 0x01 is appended, then 0x02, … and hashed again.
 //! The derivation is part of the public contract: `tests/fixtures/id_vectors.json` holds vectors for other languages.
 
 pub use opentelemetry::trace::{SpanId, TraceId};
 use sha2::{Digest, Sha256};
+use smol_str::SmolStr;
 
+use crate::catalog::EngineLoop;
 use crate::key::{RunKey, TryKey};
+use crate::time::Timestamp;
 
 const TASK: &str = "dagtel.task.v1";
 
@@ -66,6 +71,53 @@ impl TaskSpanIds {
 impl PartialEq for TaskSpanIds {
     fn eq(&self, _: &Self) -> bool {
         true
+    }
+}
+
+/// Which pass of which loop of which process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "a new part would be a new derivation")]
+pub struct PassKey {
+    /// The deployment.
+    pub namespace: SmolStr,
+    /// The loop.
+    pub of: EngineLoop,
+    /// `service.instance.id` of who tells it.
+    pub instance_id: SmolStr,
+    /// The process, because a forked one has the same instance id.
+    pub process: u32,
+    /// When it began to count passes, because a process that begins anew may have the same instance id.
+    pub began: Timestamp,
+    /// How many passes of this loop there were before.
+    pub number: u64,
+}
+
+impl PassKey {
+    /// The trace of the pass.
+    pub fn trace_id(&self) -> TraceId {
+        TraceId::from_bytes(first_non_zero(self.hash("dagtel.pass.v1")))
+    }
+
+    /// The spans of the pass: place 0 is the pass itself.
+    pub(crate) fn span_ids(&self) -> impl Fn(u32) -> SpanId + use<> {
+        let hash = self.hash("dagtel.step.v1");
+        move |place| {
+            let mut hash = hash.clone();
+            hash.update(place.to_be_bytes());
+            SpanId::from_bytes(first_non_zero(hash))
+        }
+    }
+
+    fn hash(&self, domain: &str) -> Sha256 {
+        let mut hash = Sha256::new();
+        text(&mut hash, domain);
+        text(&mut hash, &self.namespace);
+        text(&mut hash, self.of.prefix());
+        text(&mut hash, &self.instance_id);
+        hash.update(self.process.to_be_bytes());
+        hash.update(self.began.as_nanos().to_be_bytes());
+        hash.update(self.number.to_be_bytes());
+        hash
     }
 }
 
@@ -155,6 +207,33 @@ mod tests {
             assert_eq!(traceparent(ids.trace_id, ids.span_id), v.traceparent_run);
             assert_eq!(traceparent(ids.trace_id, task), v.traceparent_task);
         }
+    }
+
+    #[test]
+    fn every_part_of_a_pass_makes_another_trace() {
+        let key = PassKey {
+            namespace: "n".into(),
+            of: EngineLoop::Scheduler,
+            instance_id: "i".into(),
+            process: 1,
+            began: Timestamp::MIN,
+            number: 0,
+        };
+        let others = [
+            PassKey { namespace: "o".into(), ..key.clone() },
+            PassKey { of: EngineLoop::Triggerer, ..key.clone() },
+            PassKey { instance_id: "j".into(), ..key.clone() },
+            PassKey { process: 2, ..key.clone() },
+            PassKey { began: Timestamp::from_nanos(1), ..key.clone() },
+            PassKey { number: 1, ..key.clone() },
+        ];
+        let mut ids: Vec<_> = others.iter().chain([&key]).map(|key| key.trace_id().to_bytes()).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        assert_eq!(ids.len(), 7);
+        assert_eq!(key.trace_id(), key.clone().trace_id());
+        let span = key.span_ids();
+        assert!(span(0) == span(0) && span(0) != span(1));
     }
 
     #[test]

@@ -36,6 +36,8 @@ pub const CLOSED_RUNS: usize = 16_384;
 pub const DETAILS_PER_TRY: usize = 64;
 /// Tag sets of one metric; the rest is one series with `overflow="true"`.
 pub const TAG_SETS: usize = 2000;
+/// Spans of one pass of a loop, the pass itself included.
+pub const PASS_SPANS: usize = 512;
 /// Bytes of one line of a recording or an event file.
 pub const LINE_BYTES: usize = 1024 * 1024;
 /// Values in one `metrics` line of an inbox.
@@ -78,6 +80,7 @@ pub const TABLE: &[Limit] = &[
     limit("tries of a run", TRIES_PER_RUN, "tries", "events of further tries dropped"),
     limit("closed runs remembered", CLOSED_RUNS, "runs", "the oldest is forgotten"),
     limit("details about one try", DETAILS_PER_TRY, "events", "dropped"),
+    limit("spans of a pass of a loop", PASS_SPANS, "spans", "dropped, counted in `dropped_steps`"),
     limit("tag sets of a metric", TAG_SETS, "series", "folded into overflow=\"true\""),
     limit("values in a metrics line", REPORTED_VALUES, "values", "the line is refused with a message"),
     limit("processes that report metrics", REPORTING_PROCESSES, "processes", "further ones are not taken in"),

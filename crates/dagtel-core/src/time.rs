@@ -64,6 +64,12 @@ impl Timestamp {
         self.0.saturating_sub(earlier.0) as f64 / NANOS as f64
     }
 
+    /// This time less a duration, never before [`Timestamp::MIN`].
+    pub fn saturating_sub(self, duration: Duration) -> Self {
+        let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        Self(self.0.saturating_sub(nanos))
+    }
+
     /// This time plus a duration, never past [`Timestamp::MAX`].
     pub fn saturating_add(self, duration: Duration) -> Self {
         let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);

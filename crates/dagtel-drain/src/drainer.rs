@@ -5,27 +5,18 @@ use std::fs;
 use std::io;
 use std::time::{Duration, SystemTime};
 
-use dagtel_core::event::Event;
 use dagtel_core::event::report::MetricsLine;
 use dagtel_core::fold::{Fold, Timing};
-use dagtel_core::guard::admit;
-use dagtel_core::limits;
 use dagtel_core::signal::spans;
 use dagtel_core::time::Timestamp;
 use dagtel_otlp::{Frame, Identity, Signal, record};
-use dagtel_spool::{DirLock, Options, Reader, Spool, WriterId};
+use dagtel_spool::{DirLock, Options, Reader, Spool, StreamStatus, WriterId};
 
-use crate::codec;
 use crate::inbox;
 use crate::layout::Layout;
 use crate::outbox::{self, Numbered, OutboxWriter};
 use crate::owners::{Owner, Owners};
 use crate::state::{self, Counts, NoState, State};
-
-/// Bytes of the journal read in one step, so that memory stays bounded whatever has piled up.
-const STEP_BYTES: usize = 16 * 1024 * 1024;
-/// Bytes read of one stream at a time.
-const READ_BYTES: usize = 1024 * 1024;
 
 /// How to drain.
 #[derive(Clone, Debug)]
@@ -79,15 +70,15 @@ pub enum OpenError {
 /// Reads the journals of a directory, folds them, and fills the outbox. There is one at a time for each directory.
 #[derive(Debug)]
 pub struct Drainer {
-    layout: Layout,
+    pub(crate) layout: Layout,
     options: DrainerOptions,
-    journal: Reader,
+    pub(crate) journal: Reader,
     outbox: OutboxWriter,
-    state: State,
+    pub(crate) state: State,
     metrics_due: Timestamp,
     counts_at_start: Counts,
     /// What living processes said of themselves last, by the name of their file. Not saved: they will say it again.
-    reports: BTreeMap<String, MetricsLine>,
+    pub(crate) reports: BTreeMap<String, MetricsLine>,
     lock: DirLock,
 }
 
@@ -123,7 +114,7 @@ impl Drainer {
         let io_error = |source| OpenError::Io { dir: layout.dir().display().to_string(), source };
         dagtel_spool::prepare_directory(layout.dir())?;
         let journal = Spool::open(layout.journal(), Options::default())?;
-        let outbox = OutboxWriter::open(&layout)?;
+        let outbox = OutboxWriter::open_prepared(&layout)?;
         let Some(lock) = DirLock::try_acquire(layout.drain_lock()).map_err(io_error)? else {
             return Ok(None);
         };
@@ -208,7 +199,7 @@ impl Drainer {
             self.begin_anew(now)?;
         }
         let mut dead = Vec::new();
-        self.read_journal(&mut step, &mut dead)?;
+        let streams = self.read_journal(&mut step, &mut dead)?;
         self.read_inbox(&mut step, &mut dead)?;
         for owner in dead {
             let lost = self.state.owners.died(&owner, now.into());
@@ -231,7 +222,7 @@ impl Drainer {
             self.commit(frames)?;
         }
         if !step.more {
-            self.clean_up(now);
+            self.clean_up(&streams, now);
         }
         Ok(step)
     }
@@ -261,94 +252,6 @@ impl Drainer {
         dagtel_otlp::metrics(self.state.fold.metrics(), now, &identity)
     }
 
-    fn read_journal(&mut self, step: &mut Step, dead: &mut Vec<Owner>) -> io::Result<()> {
-        let mut budget = STEP_BYTES;
-        let streams = self.journal.streams()?;
-        let mut unfinished = BTreeSet::new();
-        for stream in &streams {
-            if stream.alive {
-                step.alive.insert(stream.id.writer);
-            }
-            loop {
-                let position = self.state.positions.get(&stream.id).copied().unwrap_or_default();
-                let batch = self.journal.read(stream.id, position, READ_BYTES.min(budget))?;
-                self.state.counts.drop_events("damaged", batch.damaged);
-                self.state.counts.drop_events("evicted", batch.missing);
-                let owner = Owner::Writer(stream.id.writer);
-                for record in &batch.records {
-                    budget = budget.saturating_sub(record.payload.len());
-                    match codec::decode(record.kind, &record.payload) {
-                        Some(event) => self.read_event(&owner, event, step),
-                        None => self.state.counts.drop_events("unreadable", 1),
-                    }
-                }
-                self.state.positions.insert(stream.id, batch.next);
-                if budget == 0 {
-                    step.more = true;
-                    return Ok(());
-                }
-                if batch.end {
-                    if !batch.finished {
-                        unfinished.insert(stream.id.writer);
-                    }
-                    break;
-                }
-            }
-        }
-        let gone = |writer| !streams.iter().any(|stream| stream.id.writer == writer);
-        let is_dead = |owner: &&Owner| match owner {
-            Owner::Writer(writer) => !unfinished.contains(writer) || gone(*writer),
-            Owner::Inbox(_) => false,
-        };
-        dead.extend(self.state.owners.owners().filter(is_dead).cloned());
-        Ok(())
-    }
-
-    fn read_inbox(&mut self, step: &mut Step, dead: &mut Vec<Owner>) -> io::Result<()> {
-        let dir = self.layout.inbox();
-        let names = inbox::files(&dir);
-        self.reports.retain(|name, _| names.binary_search(name).is_ok());
-        for name in names {
-            let mut position = self.state.inbox.get(&name).copied().unwrap_or_default();
-            let lines = inbox::read(&dir, &name, &mut position)?;
-            step.reports += lines.reports;
-            if lines.dead && lines.end {
-                self.reports.remove(&name);
-            } else if let Some(report) = lines.report
-                && (self.reports.len() < limits::REPORTING_PROCESSES || self.reports.contains_key(&name))
-            {
-                self.reports.insert(name.clone(), report);
-            }
-            self.state.inbox.insert(name.clone(), position);
-            let owner = Owner::Inbox(name);
-            for event in lines.events {
-                self.read_event(&owner, event, step);
-            }
-            self.state.counts.drop_events("bad_line", lines.bad.bad_lines);
-            step.inbox.bad_lines += lines.bad.bad_lines;
-            step.inbox.first_bad = step.inbox.first_bad.take().or(lines.bad.first_bad);
-            step.more |= !lines.end;
-            step.inbox_alive |= !lines.dead;
-            if lines.dead && lines.end {
-                dead.push(owner);
-            }
-        }
-        Ok(())
-    }
-
-    fn read_event(&mut self, owner: &Owner, event: Event, step: &mut Step) {
-        step.events += 1;
-        self.state.counts.events += 1;
-        self.state.owners.note(owner, &event);
-        self.apply(event);
-    }
-
-    fn apply(&mut self, event: Event) {
-        let (event, cut) = admit(event);
-        self.state.fold.cut(cut);
-        self.state.fold.apply(event);
-    }
-
     /// Saves the state with the frames, then appends the frames: in this order, so that each is appended once.
     fn commit(&mut self, frames: Vec<Frame>) -> io::Result<()> {
         for frame in &frames {
@@ -367,14 +270,12 @@ impl Drainer {
         self.outbox.flush()
     }
 
-    /// Gives up what is read. Failing at it is no loss: it is tried again after the next step.
-    fn clean_up(&mut self, now: SystemTime) {
-        let positions: Vec<_> = self.state.positions.iter().map(|(id, position)| (*id, *position)).collect();
-        for (stream, position) in positions {
-            let _ = self.journal.release(stream, position);
-        }
-        if let Ok(streams) = self.journal.streams() {
-            self.state.positions.retain(|id, _| streams.iter().any(|stream| stream.id == *id));
+    /// Gives up what is read, and forgets streams that were not there any more when this step listed them. Failing at it is
+    /// no loss: it is tried again after the next step.
+    fn clean_up(&mut self, streams: &[StreamStatus], now: SystemTime) {
+        self.state.positions.retain(|id, _| streams.iter().any(|stream| stream.id == *id));
+        for (stream, position) in &self.state.positions {
+            let _ = self.journal.release(*stream, *position);
         }
         for name in inbox::remove_read(&self.layout.inbox(), &self.state.inbox, now) {
             self.state.inbox.remove(&name);

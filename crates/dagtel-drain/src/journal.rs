@@ -12,6 +12,7 @@ use dagtel_spool::{AppendError, Class, Durability, Options, PerProcess, Spool, W
 use crate::batch::Batch;
 use crate::codec;
 use crate::layout::Layout;
+use crate::outbox::OutboxWriter;
 
 /// Is told how many events could not be kept, and by a word why: `queue_full`, `disk_full`, `too_large`, `disk_error`.
 type Dropped = Arc<dyn Fn(&'static str, u64) + Send + Sync>;
@@ -19,6 +20,7 @@ type Dropped = Arc<dyn Fn(&'static str, u64) + Send + Sync>;
 /// This process's writer of events. Clones share it; a forked child gets one of its own.
 #[derive(Clone)]
 pub struct Journal {
+    layout: Layout,
     appender: Appender,
     batch: Option<Arc<PerProcess<Batch>>>,
 }
@@ -46,7 +48,20 @@ impl Journal {
             let batch = Batch::new(appender.clone());
             Arc::new(PerProcess::new(dagtel_spool::process_id(), batch))
         });
-        Ok(Self { appender, batch })
+        Ok(Self { layout: layout.clone(), appender, batch })
+    }
+
+    /// The outbox of the same directory, which need not be prepared again.
+    ///
+    /// # Errors
+    /// As [`OutboxWriter::open`].
+    pub fn outbox(&self) -> Result<OutboxWriter, dagtel_spool::OpenError> {
+        OutboxWriter::open_prepared(&self.layout)
+    }
+
+    /// The same, opened with its first frame: most processes that only report never have one.
+    pub fn outbox_when_needed(&self) -> OutboxWriter {
+        OutboxWriter::when_needed(&self.layout)
     }
 
     /// Appends an event.

@@ -24,6 +24,7 @@ mod journal;
 mod layout;
 mod outbox;
 mod owners;
+mod read;
 mod recover;
 mod state;
 

@@ -1,6 +1,8 @@
 //! The outbox as the drainer writes it. How a frame stands in it: [`dagtel_otlp::record`].
 
 use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, OnceLock};
 
 use dagtel_otlp::record::{self, UNNUMBERED};
 use dagtel_otlp::{Frame, Signal};
@@ -30,7 +32,11 @@ impl Numbered {
 
 /// Appends frames to an outbox.
 #[derive(Clone, Debug)]
-pub struct OutboxWriter(Writer);
+pub struct OutboxWriter {
+    layout: Layout,
+    /// Empty until it is opened.
+    writer: Arc<OnceLock<Writer>>,
+}
 
 impl OutboxWriter {
     /// Opens the outbox of a directory. Nothing is written before the first frame.
@@ -39,13 +45,34 @@ impl OutboxWriter {
     /// When the directory cannot be used; the error says why and what to do.
     pub fn open(layout: &Layout) -> Result<Self, OpenError> {
         dagtel_spool::prepare_directory(layout.dir())?;
-        Ok(Self(Spool::open(layout.outbox(), Options::default())?.writer()))
+        Self::open_prepared(layout)
+    }
+
+    /// The same in a directory that is prepared.
+    pub(crate) fn open_prepared(layout: &Layout) -> Result<Self, OpenError> {
+        let outbox = Self::when_needed(layout);
+        outbox.writer()?;
+        Ok(outbox)
+    }
+
+    /// Opens the outbox of a directory that is prepared with the first frame.
+    pub(crate) fn when_needed(layout: &Layout) -> Self {
+        Self { layout: layout.clone(), writer: Arc::default() }
+    }
+
+    fn writer(&self) -> Result<&Writer, OpenError> {
+        if let Some(writer) = self.writer.get() {
+            return Ok(writer);
+        }
+        let writer = Spool::open(self.layout.outbox(), Options::default())?.writer();
+        // Another thread may have been faster; an unused writer leaves nothing behind.
+        Ok(self.writer.get_or_init(|| writer))
     }
 
     /// Appends a frame that is not the drainer's.
     ///
     /// # Errors
-    /// When it could not be kept, which the caller counts by reason.
+    /// When it could not be kept, which the caller counts by reason; also when the outbox cannot be opened now.
     pub fn append(&self, frame: Frame) -> Result<(), AppendError> {
         self.append_numbered(&Numbered::new(UNNUMBERED, frame))
     }
@@ -57,20 +84,22 @@ impl OutboxWriter {
         } else {
             Class::Detail
         };
-        self.0.append(frame.kind, class, frame.items, &record::payload(frame.number, &frame.body)).map(|_| ())
+        let writer = self.writer().map_err(|_| AppendError::Io(io::ErrorKind::NotFound))?;
+        let payload = record::payload(frame.number, &frame.body);
+        writer.append(frame.kind, class, frame.items, &payload).map(|_| ())
     }
 
     /// Writes what is batched.
     ///
     /// # Errors
     /// When it could not be written.
-    pub fn flush(&self) -> std::io::Result<()> {
-        self.0.flush()
+    pub fn flush(&self) -> io::Result<()> {
+        self.writer.get().map_or(Ok(()), Writer::flush)
     }
 }
 
 /// The highest number among the frames that are in the outbox.
-pub(crate) fn highest_number(layout: &Layout) -> std::io::Result<u64> {
+pub(crate) fn highest_number(layout: &Layout) -> io::Result<u64> {
     let Ok(spool) = Spool::open(layout.outbox(), Options::default()) else { return Ok(UNNUMBERED) };
     let mut reader = spool.reader();
     let mut highest = UNNUMBERED;

@@ -14,7 +14,7 @@ pub struct Identity {
     pub service_name: SmolStr,
     /// `service.instance.id` of metrics and logs: who counts. Two that count at one time must differ in it.
     pub instance_id: SmolStr,
-    /// Whether the resource of spans has the DAG id as `service.name`, so that Jaeger lists DAGs as services.
+    /// Whether the resource of spans of a DAG has its id as `service.name`, so that Jaeger lists DAGs as services.
     pub dag_as_service: bool,
     /// Further resource attributes, such as those of `OTEL_RESOURCE_ATTRIBUTES`.
     pub resource: Vec<Attribute>,
@@ -40,9 +40,14 @@ impl Identity {
         }
     }
 
-    pub(crate) fn span_resource(&self, namespace: &SmolStr, dag_id: &SmolStr) -> Vec<Attribute> {
-        let name = if self.dag_as_service { dag_id } else { &self.service_name };
-        self.resource_with(&[("service.name", name), ("service.namespace", namespace)])
+    /// Spans of a DAG may come from many processes; those of none are of the one that tells them.
+    pub(crate) fn span_resource(&self, namespace: &SmolStr, dag_id: Option<&SmolStr>) -> Vec<Attribute> {
+        let name = dag_id.filter(|_| self.dag_as_service).unwrap_or(&self.service_name);
+        let of = [("service.name", name), ("service.namespace", namespace)];
+        match dag_id {
+            Some(_) => self.resource_with(&of),
+            None => self.resource_with(&[of[0], of[1], ("service.instance.id", &self.instance_id)]),
+        }
     }
 
     pub(crate) fn process_resource(&self) -> Vec<Attribute> {

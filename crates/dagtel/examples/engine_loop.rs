@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use dagtel::metrics::{ExecutorTasks, Metrics, PoolSlots};
-use dagtel::{DagRun, Dagtel, RunHandle, TaskHandle, TaskInstance};
+use dagtel::{DagRun, Dagtel, Pass, RunHandle, TaskHandle, TaskInstance};
 
 const POOL: &str = "two_slots";
 const SLOTS: usize = 2;
@@ -52,15 +52,16 @@ pub(crate) fn run(dagtel: &Dagtel) -> io::Result<usize> {
     let mut stages: Vec<Stage> = DAG.iter().map(|_| Stage::Waiting).collect();
     let mut most = 0;
     while stages.iter().any(|stage| matches!(stage, Stage::Waiting | Stage::Running(..))) {
-        let pass = metrics.scheduler_loop();
-        reap(&metrics, &mut stages)?;
-        let starving = schedule(&metrics, &run, &mut stages)?;
+        let pass = dagtel.scheduler_loop();
+        reap(&pass, &metrics, &mut stages)?;
+        let starving = schedule(&pass, &metrics, &run, &mut stages)?;
         let running = running(&stages);
         most = most.max(running);
         let (running, open) = (running as i64, (SLOTS - running) as i64);
         pool.set(PoolSlots { open, running, starving, ..PoolSlots::default() });
         executor.set(ExecutorTasks { open, running, ..ExecutorTasks::default() });
         metrics.scheduler_tasks_starving().set(starving);
+        pass.set_attribute("tasks_running", running);
         drop(pass);
         thread::sleep(TICK);
     }
@@ -74,8 +75,9 @@ pub(crate) fn run(dagtel: &Dagtel) -> io::Result<usize> {
 }
 
 /// Looks which processes have ended.
-fn reap(metrics: &Metrics<'_>, stages: &mut [Stage]) -> io::Result<()> {
-    let _duration = metrics.scheduler_executor_heartbeat_duration("ShellExecutor").start();
+fn reap(pass: &Pass<'_>, metrics: &Metrics<'_>, stages: &mut [Stage]) -> io::Result<()> {
+    let duration = metrics.scheduler_executor_heartbeat_duration("ShellExecutor");
+    let _step = pass.step("executor_heartbeat").timed(duration);
     for stage in stages {
         let Stage::Running(child, _) = stage else { continue };
         let Some(status) = child.try_wait()? else { continue };
@@ -88,8 +90,13 @@ fn reap(metrics: &Metrics<'_>, stages: &mut [Stage]) -> io::Result<()> {
 }
 
 /// Starts what may start. Returns how many task instances found no slot.
-fn schedule(metrics: &Metrics<'_>, run: &RunHandle, stages: &mut [Stage]) -> io::Result<i64> {
-    let _duration = metrics.scheduler_critical_section_duration().start();
+fn schedule(
+    pass: &Pass<'_>,
+    metrics: &Metrics<'_>,
+    run: &RunHandle,
+    stages: &mut [Stage],
+) -> io::Result<i64> {
+    let section = pass.step("critical_section").timed(metrics.scheduler_critical_section_duration());
     let mut starving = 0;
     for (place, Task { name, upstream, command }) in DAG.iter().enumerate() {
         if !matches!(stages[place], Stage::Waiting) {
@@ -102,8 +109,15 @@ fn schedule(metrics: &Metrics<'_>, run: &RunHandle, stages: &mut [Stage]) -> io:
             stages[place] = Stage::Failed;
         } else if before().all(|(_, stage)| matches!(stage, Stage::Succeeded)) {
             if running(stages) < SLOTS {
-                let child = Command::new("sh").args(["-c", command]).spawn()?;
-                stages[place] = Stage::Running(child, run.start(described));
+                let step = section.step("start_process");
+                step.set_attribute("task_id", *name);
+                match Command::new("sh").args(["-c", command]).spawn() {
+                    Ok(child) => stages[place] = Stage::Running(child, run.start(described)),
+                    Err(error) => {
+                        step.failed(&error);
+                        return Err(error);
+                    }
+                }
             } else {
                 starving += 1;
             }
@@ -118,7 +132,7 @@ fn running(stages: &[Stage]) -> usize {
 
 #[allow(dead_code, reason = "the test that runs this example begins elsewhere")]
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let (dagtel, guard) = Dagtel::builder("engine-loop").install()?;
+    let (dagtel, guard) = Dagtel::builder("engine-loop").loop_spans(1.0).install()?;
     println!("{} tasks ran side by side at most", run(&dagtel)?);
     if let Some(report) = guard.shutdown() {
         println!("spans: {:?}, to {}", report.spans, report.endpoint);

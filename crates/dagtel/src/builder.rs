@@ -11,7 +11,7 @@ use dagtel_core::fold::{Fold, Timing};
 use dagtel_core::key::{DEFAULT_NAMESPACE, RunKey, TryKey};
 use dagtel_core::time::Timestamp;
 use dagtel_core::value::{Attribute, SmolStr, Value};
-use dagtel_drain::{DIR_VARIABLE, DrainerOptions, Durability, Layout, OutboxWriter};
+use dagtel_drain::{DIR_VARIABLE, DrainerOptions, Durability, Layout};
 use dagtel_otlp::{Identity, Signal};
 use dagtel_ship::{Destination, EndpointError};
 use opentelemetry::metrics::MeterProvider as _;
@@ -25,6 +25,7 @@ use crate::in_memory::InMemory;
 use crate::instruments::{self, OutboxClient};
 use crate::journal::Journal;
 use crate::listener::Listener;
+use crate::loops::Loops;
 use crate::memory::Memory;
 use crate::metrics::Registry;
 use crate::pipeline::Pipeline;
@@ -49,6 +50,7 @@ pub struct Builder {
     clock: Clock,
     timing: Timing,
     metric_interval: Option<Duration>,
+    loop_spans: f64,
     /// The file and the environment; what is wrong with them is told by the exits that need them.
     config: Result<Config, ConfigError>,
     shutdown_deadline: Duration,
@@ -114,6 +116,7 @@ impl Dagtel {
             clock: Arc::new(SystemTime::now),
             timing: Timing::default(),
             metric_interval: None,
+            loop_spans: 0.0,
             config,
             shutdown_deadline: Duration::from_secs(5),
             memory: Memory::default(),
@@ -201,6 +204,14 @@ impl Builder {
         self
     }
 
+    /// The share of passes of the engine's loops ([`Dagtel::scheduler_loop`] and its like) that are told as spans, from 0
+    /// (the default) to 1. Unless it is 0, a pass in which something fails is told as well, from then on. A pass that is told
+    /// costs one append to the outbox, the others next to nothing.
+    pub fn loop_spans(mut self, share: f64) -> Self {
+        self.loop_spans = share;
+        self
+    }
+
     /// How long the end may take: what is not sent by then stays on disk for the next process that
     /// drains the spool directory. By default 5 s.
     pub fn shutdown_deadline(mut self, deadline: Duration) -> Self {
@@ -264,7 +275,7 @@ impl Builder {
         let layout = self.layout()?;
         let counters = Arc::new(Counters::default());
         let journal = self.journal(&layout, counters.clone())?;
-        let client = OutboxClient::new(OutboxWriter::open(&layout)?, counters.clone());
+        let client = OutboxClient::new(journal.outbox()?, counters.clone());
         let meters = instruments::provider(client.clone(), &self.identity, interval)?;
         let registry = Registry::new(meters.meter(instruments::SCOPE), &self.identity);
         let (commands, received) = tokio::sync::mpsc::unbounded_channel();
@@ -287,8 +298,10 @@ impl Builder {
         if let Some(usage) = &usage {
             usage.start();
         }
+        let loops = self.loops(&client);
         let mut inner = self.inner(counters, Sink::Disk(journal));
         inner.usage = usage;
+        inner.loops = loops;
         inner.registry = Some(registry);
         inner.meters = Some(meters);
         inner.outbox = Some(client);
@@ -328,10 +341,12 @@ impl Builder {
         let layout = self.layout()?;
         let counters = Arc::new(Counters::default());
         let journal = self.journal(&layout, counters.clone())?;
-        let client = OutboxClient::new(OutboxWriter::open(&layout)?, counters.clone());
+        let client = OutboxClient::new(journal.outbox_when_needed(), counters.clone());
         let usage = self.usage_events(Some(&client), None);
+        let loops = self.loops(&client);
         let mut inner = self.inner(counters, Sink::Disk(journal));
         inner.usage = usage;
+        inner.loops = loops;
         inner.outbox = Some(client);
         inner.layout = Some(layout);
         Ok(Dagtel(Some(Arc::new(inner))))
@@ -340,6 +355,12 @@ impl Builder {
     fn journal(&self, layout: &Layout, counters: Arc<Counters>) -> Result<dagtel_drain::Journal, BuildError> {
         let dropped = move |reason, events| counters.events_dropped(reason, events);
         Ok(dagtel_drain::Journal::open(layout, self.durability, dropped)?)
+    }
+
+    fn loops(&self, outbox: &OutboxClient) -> Option<Loops> {
+        let on = self.config.as_ref().is_ok_and(|config| config.traces.off.is_none());
+        let share = if on { self.loop_spans } else { 0.0 };
+        Loops::new(self.identity.clone(), outbox.clone(), share, (self.clock)().into())
     }
 
     fn usage_events(
@@ -382,6 +403,7 @@ impl Builder {
             memory: self.memory,
             meters: None,
             registry: None,
+            loops: None,
             outbox: None,
             commands: None,
             layout: None,

@@ -15,10 +15,11 @@ const SIGNALS: [Signal; 3] = [Signal::Traces, Signal::Metrics, Signal::Logs];
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     cut: AtomicU64,
-    /// Requests of live instruments and of the user's own exporters, by signal. How many points each holds is only known
-    /// inside; each is counted as one.
-    requests: [AtomicU64; 3],
-    events_dropped: Mutex<BTreeMap<&'static str, u64>>,
+    /// What was put into the outbox beside the drainer, by signal: items, and of live instruments and the user's own
+    /// exporters requests, because how many points each holds is only known inside.
+    made: [AtomicU64; 3],
+    /// By what was dropped and why, before the shipper had it.
+    dropped: Mutex<BTreeMap<(&'static str, &'static str), u64>>,
     drained: Mutex<Drained>,
     status: OnceLock<Arc<Status>>,
 }
@@ -53,12 +54,16 @@ impl Tally {
 }
 
 impl Counters {
-    pub(crate) fn requested(&self, signal: Signal) {
-        self.requests[signal as usize].fetch_add(1, Ordering::Relaxed);
+    pub(crate) fn made(&self, signal: Signal, items: u64) {
+        self.made[signal as usize].fetch_add(items, Ordering::Relaxed);
     }
 
     pub(crate) fn events_dropped(&self, reason: &'static str, events: u64) {
-        *lock(&self.events_dropped).entry(reason).or_default() += events;
+        self.dropped("events", reason, events);
+    }
+
+    pub(crate) fn dropped(&self, what: &'static str, reason: &'static str, items: u64) {
+        *lock(&self.dropped).entry((what, reason)).or_default() += items;
     }
 
     /// Counts what the guard cut.
@@ -110,22 +115,24 @@ impl Counters {
 
     /// Drops, by what was dropped (`events`, `traces`, `metrics`, `logs`, `frames`) and why.
     pub(crate) fn drops(&self) -> BTreeMap<(&'static str, &'static str), u64> {
-        let events = lock(&self.events_dropped).clone();
-        let events = events.into_iter().map(|(reason, events)| (("events", reason), events));
-        self.shipped().dropped.into_iter().chain(events).collect()
+        let mut drops = lock(&self.dropped).clone();
+        for (what, items) in self.shipped().dropped {
+            *drops.entry(what).or_default() += items;
+        }
+        drops
     }
 
     pub(crate) fn tally(&self, signal: Signal) -> Tally {
-        let seen = self.shipped();
+        let (seen, drops) = (self.shipped(), self.drops());
         let drained = lock(&self.drained);
         let made = match signal {
             Signal::Traces => drained.spans,
             Signal::Metrics => drained.points,
             Signal::Logs => 0,
         };
-        let drops = seen.dropped.iter().filter(|((what, _), _)| *what == signal.as_str());
+        let drops = drops.iter().filter(|((what, _), _)| *what == signal.as_str());
         Tally {
-            produced: made + self.requests[signal as usize].load(Ordering::Relaxed),
+            produced: made + self.made[signal as usize].load(Ordering::Relaxed),
             delivered: seen.delivered.get(signal.as_str()).copied().unwrap_or_default(),
             dropped: drops.map(|(_, items)| items).sum(),
         }

@@ -26,6 +26,7 @@ use crate::describe::{DagRun, TaskInstance};
 use crate::handle::{RunHandle, TaskHandle};
 use crate::instruments::OutboxClient;
 use crate::listener::Listener;
+use crate::loops::Loops;
 use crate::memory::Memory;
 use crate::metrics::Registry;
 use crate::sink::Sink;
@@ -54,6 +55,7 @@ pub(crate) struct Inner {
     pub(crate) memory: Memory,
     pub(crate) meters: Option<SdkMeterProvider>,
     pub(crate) registry: Option<Registry>,
+    pub(crate) loops: Option<Loops>,
     pub(crate) outbox: Option<OutboxClient>,
     pub(crate) commands: Option<tokio::sync::mpsc::UnboundedSender<Command>>,
     pub(crate) layout: Option<Layout>,

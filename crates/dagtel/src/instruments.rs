@@ -45,10 +45,19 @@ impl OutboxClient {
 
     /// Appends a request to the outbox, and counts it as made.
     pub(crate) fn append(&self, frame: Frame) -> Result<(), AppendError> {
-        let signal = frame.signal;
+        let (signal, items) = (frame.signal, frame.items);
         self.outbox.append(frame)?;
-        self.counters.requested(signal);
+        self.counters.made(signal, items as u64);
         Ok(())
+    }
+
+    /// Appends what dagtel made. What cannot be kept is counted as made and given up.
+    pub(crate) fn append_or_count(&self, frame: Frame) {
+        let (signal, items) = (frame.signal, frame.items as u64);
+        if self.append(frame).is_err() {
+            self.counters.made(signal, items);
+            self.counters.dropped(signal.as_str(), "outbox_refused", items);
+        }
     }
 }
 

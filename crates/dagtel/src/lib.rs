@@ -34,6 +34,7 @@ mod in_memory;
 mod instruments;
 mod journal;
 mod listener;
+mod loops;
 mod memory;
 pub mod metrics;
 mod pipeline;
@@ -57,6 +58,7 @@ pub use handle::{RunHandle, TaskHandle};
 pub use in_memory::InMemory;
 pub use instruments::OutboxClient;
 pub use listener::Listener;
+pub use loops::{Pass, Step};
 pub use memory::{COSMOS_DEBUG_MAX_MEMORY_MB, ProcessEnd};
 pub use worker::{Report, Worker};
 

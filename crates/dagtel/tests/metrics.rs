@@ -239,7 +239,7 @@ fn parts_of_an_engine_tell_what_airflow_has_of_them() {
     executor.set(ExecutorTasks { open: 7, queued: 8, running: 9 });
     triggerer.beat(10, 11);
     triggerer.beat(12, 13);
-    drop(metrics.scheduler_loop());
+    drop(dagtel.scheduler_loop());
     let file = metrics.dag_file("/dags/a.py", "dags", "a.py");
     drop(file.parse());
     file.parse().timed_out();
@@ -285,7 +285,7 @@ fn without_telemetry_every_handle_does_nothing() {
     let (memory, _seen) = Dagtel::builder("test").in_memory();
     for dagtel in [Dagtel::off(), memory] {
         assert_eq!(tell_all(&dagtel).len(), Offered::ALL.len());
-        drop(dagtel.metrics().scheduler_loop());
+        drop(dagtel.scheduler_loop());
         dagtel.metrics().pool_open_slots("p").end();
     }
 }

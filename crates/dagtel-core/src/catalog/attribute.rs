@@ -125,6 +125,8 @@ attributes! {
     /// The W3C `traceparent` of the span in which a try was started. In the run's own trace it becomes the parent of the
     /// try's span, from another one a link (`trigger`); it is no attribute of the span.
     TRACEPARENT = "traceparent";
+    /// Steps of a pass that were more than a pass has room for, and are not told.
+    DROPPED_STEPS = "dropped_steps";
     /// The process that ran it.
     PROCESS_PID = "process.pid";
     /// Its program, without the directory.

@@ -26,6 +26,39 @@ pub mod span {
         DAG_RUN = "dag_run.";
         /// `task_run.<task_id>`, `[<map_index>]` appended when mapped: one try of a task instance.
         TASK_RUN = "task_run.";
+        /// `scheduler.loop`, the root of its trace: one pass of the scheduler's loop. `scheduler.<step>`: a step of it, such
+        /// as `critical_section` and `executor_heartbeat`.
+        SCHEDULER = "scheduler.";
+        /// `dag_processor.loop`, `dag_processor.<step>`: the same of a DAG processor.
+        DAG_PROCESSOR = "dag_processor.";
+        /// `triggerer.loop`, `triggerer.<step>`: the same of a triggerer.
+        TRIGGERER = "triggerer.";
+    }
+}
+
+/// The loops of an engine whose passes have spans.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum EngineLoop {
+    /// The scheduler's.
+    Scheduler,
+    /// A DAG processor's.
+    DagProcessor,
+    /// A triggerer's.
+    Triggerer,
+}
+
+impl EngineLoop {
+    /// What follows the loop's own word in the name of a pass's span.
+    pub const PASS: &str = "loop";
+
+    /// What the names of its spans begin with.
+    pub const fn prefix(self) -> &'static str {
+        match self {
+            Self::Scheduler => span::SCHEDULER,
+            Self::DagProcessor => span::DAG_PROCESSOR,
+            Self::Triggerer => span::TRIGGERER,
+        }
     }
 }
 

@@ -20,7 +20,7 @@ use crate::value::{Attribute, Text, Value};
 
 /// Jaeger 1.76 takes a span of no length for a negative one, warns, and changes it, so that its resend is no longer
 /// recognised.
-const SHORTEST: Duration = Duration::from_micros(1);
+pub(super) const SHORTEST: Duration = Duration::from_micros(1);
 
 /// The spans of what became final, in its order, each made when it is asked for.
 pub fn spans(changes: impl IntoIterator<Item = Change>) -> impl Iterator<Item = Span> {
@@ -174,7 +174,7 @@ fn resources(own: &mut Own, resources: Resources) {
 }
 
 /// The status, and `error.type` beside it.
-fn status(
+pub(super) fn status(
     error: bool,
     truth: Truth,
     state: &'static str,
@@ -197,7 +197,7 @@ fn plain(at: Timestamp, name: &'static str) -> SpanEvent {
     SpanEvent { at, name, attributes: Vec::new() }
 }
 
-fn exception((at, exception): (Timestamp, Box<Exception>)) -> SpanEvent {
+pub(super) fn exception((at, exception): (Timestamp, Box<Exception>)) -> SpanEvent {
     let Exception { kind, message, stacktrace } = *exception;
     let fields = [
         (attribute::EXCEPTION_TYPE, kind),
@@ -265,7 +265,7 @@ impl Parts {
         self.events.truncate(limits::SPAN_EVENTS);
         Span {
             namespace: run.namespace.clone(),
-            dag_id: run.dag_id.clone(),
+            dag_id: Some(run.dag_id.clone()),
             trace_id,
             span_id,
             parent,

@@ -1,10 +1,13 @@
-//! Signals: spans as OpenTelemetry defines them, made from what became final; log records, as somebody tells them.
+//! Signals: spans as OpenTelemetry defines them, made from what became final; passes of an engine's loops and log records,
+//! as somebody tells them.
 
 mod log;
 mod map;
 mod own;
+mod pass;
 mod span;
 
 pub use self::log::{LogRecord, Severity};
 pub use self::map::spans;
+pub use self::pass::{Pass, PassSpan, pass_spans};
 pub use self::span::{Span, SpanEvent, SpanLink, Status};

@@ -7,6 +7,7 @@ use crate::limits;
 use crate::value::{Attribute, Value};
 
 /// The attributes of a span: first those that the mapping gives, in its order, then those that came with events.
+#[derive(Default)]
 pub(super) struct Own(Vec<Attribute>);
 
 impl Own {
@@ -22,7 +23,16 @@ impl Own {
     }
 
     /// Adds what came with events, as far as it is not the mapping's own. Returns all, and how many did not fit.
-    pub(super) fn and(mut self, attributes: Vec<Attribute>) -> (Vec<Attribute>, u32) {
+    pub(super) fn and(self, attributes: Vec<Attribute>) -> (Vec<Attribute>, u32) {
+        self.and_unless(attributes, is_own)
+    }
+
+    /// Adds all of which `is_own` does not say that it is the mapping's own.
+    pub(super) fn and_unless(
+        mut self,
+        attributes: Vec<Attribute>,
+        is_own: impl Fn(&str) -> bool,
+    ) -> (Vec<Attribute>, u32) {
         let mut dropped = 0;
         for attribute in attributes {
             if is_own(&attribute.0) {

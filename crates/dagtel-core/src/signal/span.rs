@@ -6,14 +6,15 @@ use smol_str::SmolStr;
 use crate::time::Timestamp;
 use crate::value::Attribute;
 
-/// A finished span, within all limits. Only [`crate::signal::spans`] makes one, from what the guard admitted.
+/// A finished span, within all limits. Only [`crate::signal::spans`] and [`crate::signal::pass_spans`] make one, from what
+/// the guard admitted.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Span {
     /// The deployment: `service.namespace` of its resource.
     pub namespace: SmolStr,
-    /// The DAG: `service.name` of its resource, unless the deployment's name is wanted there.
-    pub dag_id: SmolStr,
+    /// The DAG: `service.name` of its resource, unless the deployment's name is wanted there. `None` when it is of no DAG.
+    pub dag_id: Option<SmolStr>,
     /// Its trace.
     pub trace_id: TraceId,
     /// Itself.

@@ -48,7 +48,7 @@ pub fn traces<S: Borrow<Span>>(spans: impl IntoIterator<Item = S>, identity: &Id
 /// What the spans of one `ResourceSpans` share.
 struct Service {
     namespace: SmolStr,
-    dag_id: SmolStr,
+    dag_id: Option<SmolStr>,
 }
 
 impl Service {
@@ -72,7 +72,7 @@ impl Frames<'_> {
     /// Writes `ResourceSpans` around the spans that share a resource.
     fn close_group(&mut self, service: Option<&Service>, spans: &mut Writer) {
         let Some(Service { namespace, dag_id }) = service.filter(|_| spans.len() > 0) else { return };
-        let resource = self.identity.span_resource(namespace, dag_id);
+        let resource = self.identity.span_resource(namespace, dag_id.as_ref());
         self.request.reserve(spans.len() + RESOURCE_BYTES);
         self.request.message(1, |out| {
             out.message(1, |out| attributes(out, 1, &resource));

@@ -1,9 +1,14 @@
 //! Names and texts that want to do harm: the protobuf stays valid, the texts stay UTF-8, and cuts are counted.
 
+use std::collections::BTreeSet;
+
+use dagtel_core::catalog::EngineLoop;
 use dagtel_core::event::{Exception, RunChange, RunDetails, RunState, TaskChange, TaskDetails, TaskState};
-use dagtel_core::id::{RunIds, task_span_id};
+use dagtel_core::guard::admit_pass;
+use dagtel_core::id::{PassKey, RunIds, task_span_id};
 use dagtel_core::key::{RunKey, TryKey};
 use dagtel_core::limits;
+use dagtel_core::signal::{Pass, PassSpan, pass_spans};
 use dagtel_core::value::{SmolStr, Value};
 use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
 use opentelemetry_proto::tonic::trace::v1::Span;
@@ -61,7 +66,7 @@ fn tell(name: &str) -> (Story, RunKey, TryKey) {
 
 /// Every text within its limit. That all of them are UTF-8 is what prost checks when it decodes.
 fn check(span: &Span) {
-    assert!(span.name.len() <= limits::TAG_BYTES + "task_run.".len());
+    assert!(span.name.len() <= limits::TAG_BYTES + "scheduler.".len());
     let events = span.events.iter().flat_map(|event| &event.attributes);
     for attribute in span.attributes.iter().chain(events) {
         assert!(attribute.key.len() <= limits::TAG_BYTES);
@@ -108,6 +113,43 @@ fn any_name_anywhere_gives_valid_requests() {
         for frame in dagtel_otlp::metrics(story.fold.metrics(), at(60_000), &identity()) {
             assert!(!metrics_of(decode_metrics(&frame)).is_empty());
         }
+    }
+}
+
+#[test]
+fn any_text_in_a_pass_of_a_loop_gives_valid_requests() {
+    for name in names() {
+        let mut exception = Exception::new(name.as_str(), name.as_str());
+        exception.stacktrace = name.as_str().into();
+        let span = |place: u32| PassSpan {
+            place,
+            parent: 0,
+            name: name.as_str().into(),
+            start: at(1000),
+            end: at(1000),
+            attributes: vec![(name.as_str().into(), name.clone().into()), ("error.type".into(), 1i64.into())],
+            exception: Some((at(1000), Box::new(exception.clone()))),
+        };
+        let key = PassKey {
+            namespace: name.as_str().into(),
+            of: EngineLoop::Scheduler,
+            instance_id: name.as_str().into(),
+            process: 1,
+            began: at(0),
+            number: 0,
+        };
+        let pass = Pass { key, spans: (0..limits::PASS_SPANS as u32 + 3).map(span).collect(), dropped: 0 };
+        let (pass, cut) = admit_pass(pass);
+        assert!(cut >= 3, "spans that are too many");
+        let frames = dagtel_otlp::traces(pass_spans(pass), &identity());
+        let decoded: Vec<Span> =
+            frames.iter().flat_map(|frame| super::story::spans_of(decode(frame))).collect();
+        decoded.iter().for_each(check);
+        assert!(decoded.iter().all(|span| span.end_time_unix_nano > span.start_time_unix_nano));
+        let ids: BTreeSet<_> = decoded.iter().map(|span| &span.span_id).collect();
+        assert_eq!((decoded.len(), ids.len()), (limits::PASS_SPANS, limits::PASS_SPANS));
+        let keys = decoded[1].attributes.iter().filter(|attribute| attribute.key == "error.type");
+        assert_eq!(keys.count(), 1);
     }
 }
 

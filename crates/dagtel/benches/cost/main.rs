@@ -10,6 +10,7 @@ mod event_to_otlp;
 mod fold_rate;
 mod instruments;
 mod journal;
+mod loops;
 mod off;
 mod ratio;
 mod sample;
@@ -36,6 +37,7 @@ fn main() {
     let mut table = ratio::Table::from_args();
     off::table(&mut table);
     instruments::table(&mut table);
+    loops::table(&mut table);
     engine_thread::table(&mut table);
     journal::table(&mut table);
     event_to_otlp::table(&mut table);

@@ -213,6 +213,15 @@ impl Sdk {
         let tracer = provider.tracer("bench");
         Self { provider, tracer, exported, books: Books::default() }
     }
+
+    pub(crate) fn tracer(&self) -> &SdkTracer {
+        &self.tracer
+    }
+
+    /// Waits until everything is exported.
+    pub(crate) fn flush(&self) {
+        self.provider.force_flush().expect("the processor runs");
+    }
 }
 
 impl Side for Sdk {
@@ -229,7 +238,7 @@ impl Side for Sdk {
 
     fn settle(&self, run: Context, tasks: usize) {
         run.span().end();
-        self.provider.force_flush().expect("the processor runs");
+        self.flush();
         self.books.settle(tasks, || self.exported.load(Ordering::Relaxed));
     }
 

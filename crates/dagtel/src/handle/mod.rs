@@ -4,4 +4,5 @@ mod run;
 mod task;
 
 pub use run::RunHandle;
+pub(crate) use run::panicked;
 pub use task::TaskHandle;

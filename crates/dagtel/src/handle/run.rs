@@ -217,10 +217,15 @@ impl Drop for Shared {
 /// The error of a handle that is dropped without an end.
 pub(super) fn dropped() -> Exception {
     if std::thread::panicking() {
-        Exception::new(error_type::PANIC, "the thread that held the handle panicked")
+        panicked()
     } else {
         Exception::new(error_type::HANDLE_DROPPED, "the handle was dropped without reporting an end")
     }
+}
+
+/// The error of what ends while its thread panics.
+pub(crate) fn panicked() -> Exception {
+    Exception::new(error_type::PANIC, "the thread that held the handle panicked")
 }
 
 impl fmt::Debug for RunHandle {

@@ -100,13 +100,6 @@ impl Triggerer {
     }
 }
 
-/// One pass of the scheduler's loop, until it is dropped: a heartbeat, and its duration.
-#[derive(Debug)]
-#[must_use = "the pass ends when this is dropped"]
-pub struct SchedulerLoop {
-    _duration: Timing,
-}
-
 /// A DAG file, for a DAG processor.
 #[derive(Clone, Copy)]
 pub struct DagFile<'a> {
@@ -196,12 +189,6 @@ impl<'a> Metrics<'a> {
             running: self.triggers_running(hostname).guard(),
             left: self.triggerer_capacity_left(hostname).guard(),
         }
-    }
-
-    /// Begins a pass of the scheduler's loop: `scheduler_heartbeat`, and `scheduler.scheduler_loop_duration` at its end.
-    pub fn scheduler_loop(&self) -> SchedulerLoop {
-        self.scheduler_heartbeat().add(1);
-        SchedulerLoop { _duration: self.scheduler_scheduler_loop_duration().start() }
     }
 
     /// A DAG file, for a DAG processor: `dag_processing.processes`, `.processor_timeouts`, `.last_duration`.

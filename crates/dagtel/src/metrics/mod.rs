@@ -8,9 +8,7 @@ use std::fmt;
 
 use dagtel_core::catalog::registry::Offered;
 
-pub use self::engine::{
-    DagFile, Executor, ExecutorTasks, Parsing, Pool, PoolSlots, SchedulerLoop, Triggerer,
-};
+pub use self::engine::{DagFile, Executor, ExecutorTasks, Parsing, Pool, PoolSlots, Triggerer};
 pub use self::handle::{Counter, DurationGauge, Gauge, GaugeGuard, Histogram, Timing, UpDownCounter};
 pub(crate) use self::table::Registry;
 use crate::Dagtel;

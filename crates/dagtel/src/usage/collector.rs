@@ -35,9 +35,7 @@ impl Collector {
         let (record, cut) = guard::admit_log(log_record(event, now));
         self.outbox.counters().cut(cut);
         for frame in dagtel_otlp::logs(&[record], &self.identity) {
-            if self.outbox.append(frame).is_err() {
-                self.outbox.counters().events_dropped("outbox_refused", 1);
-            }
+            self.outbox.append_or_count(frame);
         }
         if let Some(events) = &self.events {
             events.add(1, &tags(event));

@@ -1,0 +1,114 @@
+//! What a step of the drainer reads: the journal and the inbox.
+
+use std::collections::BTreeSet;
+use std::io;
+
+use dagtel_core::event::Event;
+use dagtel_core::guard::admit;
+use dagtel_core::limits;
+use dagtel_spool::StreamStatus;
+
+use crate::drainer::{Drainer, Step};
+use crate::owners::Owner;
+use crate::{codec, inbox};
+
+/// Bytes of the journal read in one step, so that memory stays bounded whatever has piled up.
+const STEP_BYTES: usize = 16 * 1024 * 1024;
+/// Bytes read of one stream at a time.
+const READ_BYTES: usize = 1024 * 1024;
+
+impl Drainer {
+    /// Reads the journal, up to a bound. Returns the streams that there are.
+    pub(crate) fn read_journal(
+        &mut self,
+        step: &mut Step,
+        dead: &mut Vec<Owner>,
+    ) -> io::Result<Vec<StreamStatus>> {
+        let mut budget = STEP_BYTES;
+        let streams = self.journal.streams()?;
+        let mut unfinished = BTreeSet::new();
+        for stream in &streams {
+            if stream.alive {
+                step.alive.insert(stream.id.writer);
+            }
+            loop {
+                let position = self.state.positions.get(&stream.id).copied().unwrap_or_default();
+                let batch = self.journal.read(stream.id, position, READ_BYTES.min(budget))?;
+                self.state.counts.drop_events("damaged", batch.damaged);
+                self.state.counts.drop_events("evicted", batch.missing);
+                let owner = Owner::Writer(stream.id.writer);
+                for record in &batch.records {
+                    budget = budget.saturating_sub(record.payload.len());
+                    match codec::decode(record.kind, &record.payload) {
+                        Some(event) => self.read_event(&owner, event, step),
+                        None => self.state.counts.drop_events("unreadable", 1),
+                    }
+                }
+                self.state.positions.insert(stream.id, batch.next);
+                if budget == 0 {
+                    step.more = true;
+                    return Ok(streams);
+                }
+                if batch.end {
+                    if !batch.finished {
+                        unfinished.insert(stream.id.writer);
+                    }
+                    break;
+                }
+            }
+        }
+        let gone = |writer| !streams.iter().any(|stream| stream.id.writer == writer);
+        let is_dead = |owner: &&Owner| match owner {
+            Owner::Writer(writer) => !unfinished.contains(writer) || gone(*writer),
+            Owner::Inbox(_) => false,
+        };
+        dead.extend(self.state.owners.owners().filter(is_dead).cloned());
+        Ok(streams)
+    }
+
+    /// Reads the files of the inbox, each up to a bound.
+    pub(crate) fn read_inbox(&mut self, step: &mut Step, dead: &mut Vec<Owner>) -> io::Result<()> {
+        let dir = self.layout.inbox();
+        let names = inbox::files(&dir);
+        self.reports.retain(|name, _| names.binary_search(name).is_ok());
+        for name in names {
+            let mut position = self.state.inbox.get(&name).copied().unwrap_or_default();
+            let lines = inbox::read(&dir, &name, &mut position)?;
+            step.reports += lines.reports;
+            if lines.dead && lines.end {
+                self.reports.remove(&name);
+            } else if let Some(report) = lines.report
+                && (self.reports.len() < limits::REPORTING_PROCESSES || self.reports.contains_key(&name))
+            {
+                self.reports.insert(name.clone(), report);
+            }
+            self.state.inbox.insert(name.clone(), position);
+            let owner = Owner::Inbox(name);
+            for event in lines.events {
+                self.read_event(&owner, event, step);
+            }
+            self.state.counts.drop_events("bad_line", lines.bad.bad_lines);
+            step.inbox.bad_lines += lines.bad.bad_lines;
+            step.inbox.first_bad = step.inbox.first_bad.take().or(lines.bad.first_bad);
+            step.more |= !lines.end;
+            step.inbox_alive |= !lines.dead;
+            if lines.dead && lines.end {
+                dead.push(owner);
+            }
+        }
+        Ok(())
+    }
+
+    fn read_event(&mut self, owner: &Owner, event: Event, step: &mut Step) {
+        step.events += 1;
+        self.state.counts.events += 1;
+        self.state.owners.note(owner, &event);
+        self.apply(event);
+    }
+
+    pub(crate) fn apply(&mut self, event: Event) {
+        let (event, cut) = admit(event);
+        self.state.fold.cut(cut);
+        self.state.fold.apply(event);
+    }
+}
