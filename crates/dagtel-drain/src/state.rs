@@ -1,17 +1,12 @@
-//! The state of the drainer, in one file: the fold, the positions it has read up to, and the frames of its last step.
-//!
-//! ```text
-//! file = magic 8 "dagtelS2" | crc u32 over what follows (CRC-32/ISO-HDLC, little-endian) | postcard of the state
-//! ```
-//!
-//! It is written beside and renamed into place, so there is always a whole one.
+//! The state of the drainer, in one [sealed](dagtel_spool::sealed) file: the fold, the positions it has read up to, and
+//! the frames of its last step, in postcard.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::io;
 use std::path::Path;
 
 use dagtel_core::fold::Fold;
+use dagtel_spool::sealed::{self, Magic, Sealed};
 use dagtel_spool::{Position, StreamId};
 use serde::{Deserialize, Serialize};
 
@@ -19,7 +14,7 @@ use crate::inbox::InboxPosition;
 use crate::outbox::Numbered;
 use crate::owners::Owners;
 
-const MAGIC: &[u8; 8] = b"dagtelS2";
+const MAGIC: &Magic = b"dagtelS2";
 
 /// Everything that a drainer must know to go on where another one stopped.
 #[derive(Debug, Serialize, Deserialize)]
@@ -70,37 +65,19 @@ pub(crate) enum NoState {
 
 /// Loads the state. A file that cannot be used is moved aside, so that it can be looked at.
 pub(crate) fn load(path: &Path) -> io::Result<Result<Box<State>, NoState>> {
-    let bytes = match fs::read(path) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Err(NoState::New)),
-        Err(error) => return Err(error),
+    let bytes = match sealed::load(path, MAGIC)? {
+        Sealed::Whole(bytes) => bytes,
+        Sealed::Absent => return Ok(Err(NoState::New)),
+        Sealed::Damaged => return Ok(Err(NoState::Damaged)),
     };
-    match parse(&bytes) {
-        Some(state) => Ok(Ok(Box::new(state))),
-        None => {
-            fs::rename(path, path.with_extension("damaged"))?;
-            Ok(Err(NoState::Damaged))
-        }
+    match postcard::from_bytes(&bytes) {
+        Ok(state) => Ok(Ok(Box::new(state))),
+        Err(_) => sealed::set_aside(path).map(|()| Err(NoState::Damaged)),
     }
-}
-
-fn parse(bytes: &[u8]) -> Option<State> {
-    let rest = bytes.strip_prefix(MAGIC)?;
-    let (crc, body) = rest.split_first_chunk()?;
-    (u32::from_le_bytes(*crc) == crc32fast::hash(body)).then(|| postcard::from_bytes(body).ok())?
 }
 
 /// Saves the state in place of the one before.
 pub(crate) fn save(path: &Path, state: &State) -> io::Result<()> {
-    let mut bytes = Vec::with_capacity(4096);
-    bytes.extend_from_slice(MAGIC);
-    bytes.extend_from_slice(&[0; 4]);
-    let mut bytes = postcard::to_extend(state, bytes).map_err(io::Error::other)?;
-    let crc = crc32fast::hash(&bytes[12..]).to_le_bytes();
-    bytes[8..12].copy_from_slice(&crc);
-    let beside = path.with_extension("new");
-    let mut file = File::create(&beside)?;
-    file.write_all(&bytes)?;
-    drop(file);
-    fs::rename(&beside, path)
+    let bytes = postcard::to_extend(state, Vec::with_capacity(4096)).map_err(io::Error::other)?;
+    sealed::save(path, MAGIC, &bytes)
 }

@@ -1,7 +1,7 @@
 //! Sends what is in an outbox, and says what became of it.
 //!
-//! A frame is sent as the bytes that it is, without decoding it: neighbours are merged by writing one behind the other.
-//! The answer becomes a [`Verdict`] by the table of the OTLP specification, and the verdict decides: delivered, to be
+//! An OTLP receiver is sent a frame as the bytes that it is, without decoding it: neighbours are merged by writing one
+//! behind the other. [`Statsd`] and standard output are told what stands in the same frames. The answer becomes a [`Verdict`] by the table of the OTLP specification, and the verdict decides: delivered, to be
 //! sent again later (without a deadline), to be taken apart, or to be kept aside as a dead letter.
 //!
 //! [`lines`] gives a [`Line`] for each destination, to be run as a future; [`Shipper`] runs them on threads of their own.
@@ -16,8 +16,11 @@ mod grpc;
 mod http;
 mod line;
 mod no_answer;
+mod receiver;
 mod shipper;
+mod statsd;
 mod status;
+mod stdout;
 mod tls;
 mod verdict;
 mod work;
@@ -26,7 +29,9 @@ pub use delivery::{Delivery, HeaderError};
 pub use endpoint::{Endpoint, EndpointError, Protocol, ProtocolError};
 pub use exporter::Exporter;
 pub use line::{Destination, Line, lines};
+pub use receiver::Receiver;
 pub use shipper::Shipper;
+pub use statsd::{Statsd, TagStyle};
 pub use status::{Seen, Status};
 pub use tls::{TlsError, TlsFiles};
 pub use verdict::Verdict;

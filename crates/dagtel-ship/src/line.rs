@@ -17,9 +17,10 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use crate::backoff::Backoff;
+use crate::receiver::{Carrier, Receiver};
 use crate::status::Status;
 use crate::work::{FRAMES, Outcome, Work};
-use crate::{Delivery, Endpoint, Exporter, Protocol, Verdict};
+use crate::{Delivery, Endpoint, Protocol, Verdict};
 
 /// How often the outbox is looked at when nobody says that something is there.
 const POLL: Duration = Duration::from_millis(500);
@@ -32,28 +33,36 @@ const DEAD_LETTER_BYTES: u64 = 64 * 1024 * 1024;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Destination {
-    /// The receiver.
-    pub endpoint: Endpoint,
-    /// How to talk to it.
-    pub protocol: Protocol,
+    /// Who is told.
+    pub receiver: Receiver,
     /// The file that says how far it has got.
     pub progress: PathBuf,
-    /// How to send.
-    pub delivery: Delivery,
-    /// What it is sent; all by default.
+    /// What it is sent: by default all that it can be.
     pub signals: Vec<Signal>,
 }
 
 impl Destination {
-    /// A receiver, and the file that says how far it has got.
+    /// An OTLP receiver, and the file that says how far it has got.
     pub fn new(endpoint: Endpoint, protocol: Protocol, progress: impl Into<PathBuf>) -> Self {
-        let signals = vec![Signal::Traces, Signal::Metrics, Signal::Logs];
-        Self { endpoint, protocol, progress: progress.into(), delivery: Delivery::default(), signals }
+        Self::to(Receiver::Otlp { endpoint, protocol, delivery: Delivery::default() }, progress)
+    }
+
+    /// Any receiver, and the file that says how far it has got.
+    pub fn to(receiver: Receiver, progress: impl Into<PathBuf>) -> Self {
+        let signals = match receiver {
+            Receiver::Otlp { .. } | Receiver::Stdout => vec![Signal::Traces, Signal::Metrics, Signal::Logs],
+            Receiver::Statsd(_) => vec![Signal::Metrics],
+            Receiver::None => Vec::new(),
+        };
+        Self { receiver, progress: progress.into(), signals }
     }
 }
 
+/// How far an outbox is read.
+pub(crate) type Positions = BTreeMap<StreamId, Position>;
+
 /// How far each destination has got; what all are past is given up.
-type Shared = Arc<Mutex<Vec<BTreeMap<StreamId, Position>>>>;
+type Shared = Arc<Mutex<Vec<Positions>>>;
 
 /// Sends what is in an outbox to one destination, at that one's own pace. Several share the one copy on disk.
 #[derive(Debug)]
@@ -62,7 +71,7 @@ pub struct Line {
     index: usize,
     reader: Reader,
     dead: Writer,
-    positions: BTreeMap<StreamId, Position>,
+    positions: Positions,
     /// The highest number of a frame that is done with.
     mark: u64,
     shared: Shared,
@@ -84,7 +93,7 @@ pub fn lines(
     let dead = Spool::open(dead_letters, Options::default().with_budget_bytes(DEAD_LETTER_BYTES))?;
     let progress =
         destinations.iter().map(|to| progress::load(&to.progress).ok().flatten().unwrap_or_default());
-    let progress: Vec<(BTreeMap<StreamId, Position>, u64)> = progress.collect();
+    let progress: Vec<(Positions, u64)> = progress.collect();
     let shared: Shared = Arc::new(Mutex::new(progress.iter().map(|(at, _)| at.clone()).collect()));
     let lines = destinations.into_iter().zip(progress).enumerate();
     let lines = lines.map(|(index, (destination, (positions, mark)))| Line {
@@ -136,8 +145,8 @@ impl Ending {
 
 impl Line {
     /// The receiver.
-    pub fn endpoint(&self) -> &Endpoint {
-        &self.destination.endpoint
+    pub fn receiver(&self) -> &Receiver {
+        &self.destination.receiver
     }
 
     /// What it counts and says about itself, also while it runs.
@@ -154,10 +163,8 @@ impl Line {
     /// and only while the receiver takes it: nobody has to wait for one that is away. Needs a tokio runtime with its time
     /// and I/O drivers on. What is not sent stays in the outbox.
     pub async fn run(mut self, stop: impl Future<Output = Duration>) {
-        let to = &self.destination;
-        let mut exporter = Exporter::with(to.endpoint.clone(), to.protocol, to.delivery.clone());
         let (ending, wake) = (Ending::default(), self.wake.clone());
-        let mut ship = pin!(self.ship(&mut exporter, &ending));
+        let mut ship = pin!(self.ship(&ending));
         let deadline = tokio::select! {
             deadline = stop => deadline,
             () = ship.as_mut() => return,
@@ -170,12 +177,14 @@ impl Line {
     }
 
     /// Sends what is there, and what comes until the end begins.
-    async fn ship(&mut self, exporter: &mut Exporter, ending: &Ending) {
+    async fn ship(&mut self, ending: &Ending) {
         let mut backoff = Backoff::new();
+        let Some(mut carrier) = self.open(&mut backoff, ending).await else { return };
+        let carrier = &mut carrier;
         loop {
             // Asked before the outbox is read: what is put into it before the end is sent.
             let until_empty = ending.has_begun();
-            match self.send_some(exporter, &mut backoff, ending).await {
+            match self.send_some(carrier, &mut backoff, ending).await {
                 Ok(Sent::Some) => {}
                 Ok(Sent::Away) => return,
                 Ok(Sent::Nothing) => {
@@ -193,10 +202,32 @@ impl Line {
         }
     }
 
+    /// Opens the way to the receiver. `None` when that failed into the end.
+    async fn open(&mut self, backoff: &mut Backoff, ending: &Ending) -> Option<Carrier> {
+        loop {
+            match Carrier::open(&self.destination.receiver, &self.destination.progress) {
+                Ok(carrier) => {
+                    // It saves before the progress is saved; who was killed in between goes on from there.
+                    for (stream, position) in carrier.positions().into_iter().flatten() {
+                        let known = self.positions.entry(*stream).or_default();
+                        *known = (*known).max(*position);
+                    }
+                    backoff.reset();
+                    return Some(carrier);
+                }
+                Err(_) if ending.has_begun() => return None,
+                Err(error) => {
+                    self.status.attempted(Some(&format!("what was told last cannot be read: {error}")));
+                    ending.pause(backoff.next(None)).await;
+                }
+            }
+        }
+    }
+
     /// Sends what one read of the outbox gives.
     async fn send_some(
         &mut self,
-        exporter: &mut Exporter,
+        carrier: &mut Carrier,
         backoff: &mut Backoff,
         ending: &Ending,
     ) -> io::Result<Sent> {
@@ -207,17 +238,17 @@ impl Line {
             self.status.dropped("frames", "evicted", batch.missing);
             if batch.records.is_empty() {
                 if batch.next != position {
-                    self.advance(stream.id, batch.next)?;
+                    self.advance(carrier, stream.id, batch.next)?;
                 }
                 continue;
             }
             self.status.caught_up(false);
             for group in batch.records.chunks(FRAMES) {
-                if !self.send_group(group, exporter, backoff, ending).await {
+                if !self.send_group(group, carrier, backoff, ending).await {
                     return Ok(Sent::Away);
                 }
                 if let Some(last) = group.last() {
-                    self.advance(stream.id, last.next)?;
+                    self.advance(carrier, stream.id, last.next)?;
                 }
             }
             return Ok(Sent::Some);
@@ -229,7 +260,7 @@ impl Line {
     async fn send_group(
         &mut self,
         group: &[Record],
-        exporter: &mut Exporter,
+        carrier: &mut Carrier,
         backoff: &mut Backoff,
         ending: &Ending,
     ) -> bool {
@@ -250,7 +281,7 @@ impl Line {
         let mut work = Work::merge(frames);
         while let Some(request) = work.next() {
             let signal = request.signal;
-            let verdict = exporter.send(signal, request.body.clone()).await;
+            let verdict = carrier.send(signal, &request.body).await;
             self.status.attempted(failure(&verdict));
             match work.settle(&verdict) {
                 Some(Outcome::Done { delivered, rejected }) => {
@@ -282,8 +313,9 @@ impl Line {
     }
 
     /// Notes how far this destination has got, and gives up what every destination is past.
-    fn advance(&mut self, stream: StreamId, next: Position) -> io::Result<()> {
+    fn advance(&mut self, carrier: &mut Carrier, stream: StreamId, next: Position) -> io::Result<()> {
         self.positions.insert(stream, next);
+        carrier.save(&self.positions)?;
         self.status.reached(self.mark);
         progress::save(&self.destination.progress, &self.positions, self.mark, Durability::Process)?;
         let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, oneshot};
 
+use crate::Line;
 use crate::status::Status;
-use crate::{Endpoint, Line};
 
 /// Runs lines, a thread each. Dropping it stops them at once; what is not sent stays in the outbox.
 #[derive(Debug)]
@@ -16,7 +16,7 @@ pub struct Shipper(Vec<Shipping>);
 
 #[derive(Debug)]
 struct Shipping {
-    endpoint: Endpoint,
+    name: String,
     status: Arc<Status>,
     wake: Arc<Notify>,
     stop: Option<oneshot::Sender<Duration>>,
@@ -37,9 +37,9 @@ impl Shipper {
         self.0.iter().for_each(|shipping| shipping.wake.notify_one());
     }
 
-    /// How each destination fares.
-    pub fn destinations(&self) -> impl Iterator<Item = (&Endpoint, &Arc<Status>)> {
-        self.0.iter().map(|shipping| (&shipping.endpoint, &shipping.status))
+    /// How each destination fares, by its address.
+    pub fn destinations(&self) -> impl Iterator<Item = (&str, &Arc<Status>)> {
+        self.0.iter().map(|shipping| (&*shipping.name, &shipping.status))
     }
 
     /// Sends what is there, for at most `deadline`, and ends. Returns whether nothing is left.
@@ -70,11 +70,11 @@ impl Drop for Shipper {
 
 impl Shipping {
     fn start(line: Line) -> io::Result<Self> {
-        let (endpoint, status, wake) = (line.endpoint().clone(), line.status(), line.waker());
+        let (name, status, wake) = (line.receiver().to_string(), line.status(), line.waker());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
         let (stop, stopped) = oneshot::channel();
         let work = move || runtime.block_on(line.run(async { stopped.await.unwrap_or(Duration::ZERO) }));
         let thread = std::thread::Builder::new().name("dagtel-ship".into()).spawn(work)?;
-        Ok(Self { endpoint, status, wake, stop: Some(stop), thread: Some(thread) })
+        Ok(Self { name, status, wake, stop: Some(stop), thread: Some(thread) })
     }
 }

@@ -97,6 +97,7 @@ mod per_process;
 pub mod progress;
 mod quarantine;
 mod reader;
+pub mod sealed;
 mod spool;
 mod stats;
 #[cfg(feature = "_testing")]

@@ -13,12 +13,12 @@ use dagtel_core::time::Timestamp;
 use dagtel_core::value::{Attribute, SmolStr, Value};
 use dagtel_drain::{DIR_VARIABLE, DrainerOptions, Durability, Layout};
 use dagtel_otlp::{Identity, Signal};
-use dagtel_ship::{Destination, EndpointError};
+use dagtel_ship::{Destination, EndpointError, Receiver};
 use opentelemetry::metrics::MeterProvider as _;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use tokio::sync::oneshot;
 
-use crate::config::{Config, ConfigError, Environment, SignalConfig};
+use crate::config::{Config, ConfigError, Environment, SignalConfig, Target};
 use crate::counters::Counters;
 use crate::engine::{Clock, Dagtel, Inner};
 use crate::in_memory::InMemory;
@@ -321,8 +321,9 @@ impl Builder {
         let on = |config: &SignalConfig| config.off.is_none();
         let first = if on(&config.traces) { &config.traces } else { &config.metrics };
         let target = first.targets.first().cloned().ok_or(BuildError::NoEndpoint)?;
-        let mut destination = Destination::new(target.endpoint, target.protocol, PathBuf::new());
-        destination.delivery = target.delivery;
+        let Target { endpoint, protocol, delivery } = target;
+        let mut destination =
+            Destination::to(Receiver::Otlp { endpoint, protocol, delivery }, PathBuf::new());
         destination.signals.retain(|signal| match signal {
             Signal::Traces => on(&config.traces),
             Signal::Metrics => on(&config.metrics),

@@ -53,7 +53,7 @@ impl fmt::Debug for Worker {
         let mut debug = f.debug_struct("Worker");
         debug
             .field("spool", &self.layout.dir())
-            .field("endpoint", &self.destination.endpoint)
+            .field("endpoint", &self.destination.receiver)
             .finish_non_exhaustive()
     }
 }
@@ -135,7 +135,7 @@ impl Worker {
 
     fn line(&self) -> Result<Line, dagtel_spool::OpenError> {
         let mut destination = self.destination.clone();
-        destination.progress = self.layout.shipped(&destination.endpoint);
+        destination.progress = self.layout.shipped(&destination.receiver);
         let mut lines = lines(&self.layout.outbox(), &self.layout.dead_letters(), vec![destination])?;
         // One destination, one line.
         Ok(lines.swap_remove(0))
@@ -169,7 +169,7 @@ impl Worker {
         // An attempt that the deadline cut short has failed without a word.
         let unanswered = || (drained && !caught_up).then(|| "the receiver did not answer in time".to_owned());
         Report {
-            endpoint: self.destination.endpoint.to_string(),
+            endpoint: self.destination.receiver.to_string(),
             drained,
             caught_up,
             spans: self.counters.tally(Signal::Traces),

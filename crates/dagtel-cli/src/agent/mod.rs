@@ -14,12 +14,12 @@ use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant, SystemTime};
 
 use clap::Args;
-use dagtel::config::Config;
+use dagtel::config::{Config, Target};
 use dagtel_core::value::Attribute;
 use dagtel_drain::{Drainer, DrainerOptions, Layout, Step};
 use dagtel_otlp::{Identity, Signal};
 use dagtel_scrape::Server;
-use dagtel_ship::{Destination, Shipper, lines};
+use dagtel_ship::{Destination, Receiver, Shipper, lines};
 
 use self::beats::{Component, Outcome as Beat};
 use self::board::Board;
@@ -132,8 +132,7 @@ impl Agent<'_> {
         let Some(mut drainer) = self.become_drainer(stop)? else { return Ok(()) };
         let dir = self.layout.dir().display();
         let destinations = self.destinations();
-        let targets: Vec<_> =
-            destinations.iter().map(|to| format!("{} ({})", to.endpoint, to.protocol)).collect();
+        let targets: Vec<_> = destinations.iter().map(|to| to.receiver.to_string()).collect();
         terminal::note(&format!("draining {dir} to {}", targets.join(", ")));
         let lines = lines(&self.layout.outbox(), &self.layout.dead_letters(), destinations)?;
         let shipper = Shipper::start(lines)?;
@@ -214,7 +213,7 @@ impl Agent<'_> {
         let mut destinations: Vec<Destination> = Vec::new();
         for (target, signals) in self.config.destinations() {
             let mut name = target.endpoint.to_string();
-            if destinations.iter().any(|other| other.endpoint == target.endpoint) {
+            if destinations.iter().any(|other| other.receiver.to_string() == name) {
                 // The same receiver in two ways, which are each at their own place in the outbox.
                 name = format!(
                     "{name}-{}",
@@ -222,8 +221,9 @@ impl Agent<'_> {
                 );
             }
             let progress = self.layout.shipped(&name);
-            let mut destination = Destination::new(target.endpoint, target.protocol, progress);
-            (destination.delivery, destination.signals) = (target.delivery, signals);
+            let Target { endpoint, protocol, delivery, .. } = target;
+            let mut destination = Destination::to(Receiver::Otlp { endpoint, protocol, delivery }, progress);
+            destination.signals = signals;
             // Logs of live instruments go where everything else does.
             destination.signals.push(Signal::Logs);
             destinations.push(destination);

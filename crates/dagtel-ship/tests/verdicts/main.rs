@@ -7,4 +7,5 @@ mod http;
 mod outbox;
 mod raw;
 mod server;
+mod statsd;
 mod tls;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use dagtel_otlp::{Frame, Signal, record};
-use dagtel_ship::{Delivery, Destination, Endpoint, Line, Protocol, Seen, Shipper, lines};
+use dagtel_ship::{Delivery, Destination, Endpoint, Line, Protocol, Receiver, Seen, Shipper, lines};
 use dagtel_spool::{Class, Options, Position, Record, Spool};
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
@@ -39,10 +39,6 @@ impl Outbox {
         }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
     /// Ships it to these addresses.
     pub(crate) fn ship(&self, to: &[&str]) -> Shipper {
         Shipper::start(self.lines(to)).expect("threads can be had")
@@ -51,17 +47,25 @@ impl Outbox {
     /// Ships it to this address, in this way.
     pub(crate) fn ship_by(&self, to: &str, delivery: Delivery) -> Shipper {
         let mut destination = self.destination(to);
-        destination.delivery = delivery;
+        if let Receiver::Otlp { delivery: how, .. } = &mut destination.receiver {
+            *how = delivery;
+        }
         Shipper::start(self.lines_to(vec![destination])).expect("threads can be had")
     }
 
     /// Ships what is there, as a program does at its end.
     pub(crate) fn ship_to_the_end(&self, to: &str) -> Seen {
-        let line = self.lines(&[to]).pop().expect("there is one");
-        let status = line.status();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        runtime.expect("there can be a runtime").block_on(line.run(std::future::ready(HUNG)));
-        status.seen()
+        to_the_end(self.lines(&[to]).pop().expect("there is one"))
+    }
+
+    /// A line to a receiver of any kind, whose progress stands in the file `shipped-it`.
+    pub(crate) fn line(&self, receiver: Receiver) -> Line {
+        let to = Destination::to(receiver, self.path("shipped-it"));
+        self.lines_to(vec![to]).pop().expect("there is one")
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
     }
 
     fn lines(&self, to: &[&str]) -> Vec<Line> {
@@ -94,6 +98,14 @@ impl Outbox {
     pub(crate) fn frames(&self) -> usize {
         records(self.path("outbox")).len()
     }
+}
+
+/// Ships what is there, as a program does at its end.
+pub(crate) fn to_the_end(line: Line) -> Seen {
+    let status = line.status();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.expect("there can be a runtime").block_on(line.run(std::future::ready(HUNG)));
+    status.seen()
 }
 
 fn records(dir: PathBuf) -> Vec<Record> {
