@@ -19,6 +19,7 @@ pub mod command;
 pub mod exposition;
 mod http;
 pub mod jaeger;
+pub mod monitoring;
 pub mod part;
 pub mod parts;
 mod ports;

@@ -61,6 +61,21 @@ impl Client {
     }
 }
 
+/// Runs promtool on files. Returns what it said.
+///
+/// # Errors
+/// What it found wrong.
+///
+/// # Panics
+/// When promtool is not to be had or cannot be run.
+#[track_caller]
+pub fn promtool(command: &[&str], files: &[String]) -> Result<String, String> {
+    let output = Command::new(parts::find(&parts::PROMTOOL)).args(command).args(files).output();
+    let output = output.expect("promtool can be started");
+    let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    if output.status.success() { Ok(said.into_owned()) } else { Err(said.into_owned()) }
+}
+
 /// Has promtool check a page of metrics in the text format.
 ///
 /// # Errors

@@ -37,6 +37,7 @@ struct Ports {
     jaeger_query: u16,
     jaeger_query_grpc: u16,
     prometheus: u16,
+    agent: u16,
 }
 
 impl Stack {
@@ -117,6 +118,11 @@ impl Stack {
         prometheus::Client::new(local(self.ports.prometheus))
     }
 
+    /// The port at which Prometheus asks an agent for its page.
+    pub fn agent_port(&self) -> u16 {
+        self.ports.agent
+    }
+
     /// A directory that lives as long as the stack; a test may keep files of its own in it.
     pub fn directory(&self) -> &Path {
         self.directory.path()
@@ -152,6 +158,7 @@ impl Ports {
             jaeger_query: free(),
             jaeger_query_grpc: free(),
             prometheus: free(),
+            agent: free(),
         }
     }
 }
@@ -214,12 +221,17 @@ fn prometheus(ports: &Ports, directory: &Path) -> Part {
     }
 }
 
-/// The shipped configuration with this stack's ports: Prometheus reads no environment variables there.
+/// The shipped configuration with this stack's ports and the shipped rules: Prometheus reads no environment variables there.
 fn prometheus_configuration(ports: &Ports) -> String {
     let shipped = parts::shipped("prometheus.yaml");
     let mut text = fs::read_to_string(&shipped)
         .unwrap_or_else(|error| panic!("Reading {}: {error}.", shipped.display()));
-    for (default, port) in [("127.0.0.1:8889", ports.metrics), ("127.0.0.1:8888", ports.collector_self)] {
+    let targets = [
+        ("127.0.0.1:8889", ports.metrics),
+        ("127.0.0.1:8888", ports.collector_self),
+        ("127.0.0.1:39091", ports.agent),
+    ];
+    for (default, port) in targets {
         assert!(
             text.contains(default),
             "{} names no target {default} any more; change it here too.",
@@ -227,7 +239,8 @@ fn prometheus_configuration(ports: &Ports) -> String {
         );
         text = text.replace(default, &format!("127.0.0.1:{port}"));
     }
-    text
+    // Paths in a configuration are seen from its own folder.
+    text.replace("- prometheus/", &format!("- {}/", parts::shipped("prometheus").display()))
 }
 
 fn local(port: u16) -> String {

@@ -94,6 +94,7 @@ fn the_gauge_of_usage_sums_what_runs_and_ends_with_it() {
     story.task(4, &mapped(0), TaskChange::Finished(TaskState::Success), TaskDetails::default());
     assert_eq!(story.usage(), Some(100));
     story.task(5, &mapped(1), TaskChange::Finished(TaskState::Success), TaskDetails::default());
+    assert_eq!(story.usage(), Some(0), "told once, or a receiver would show the last value for ever");
     assert_eq!(story.usage(), None);
 }
 

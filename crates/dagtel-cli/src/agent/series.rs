@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use dagtel_core::catalog::agent::Kind as FamilyKind;
 use dagtel_core::catalog::metric::{BOUNDS, Definition, Kind, Metric};
+use dagtel_core::catalog::naming::prometheus_name;
 use dagtel_core::metrics::{Point, Series};
 use dagtel_core::value::Value as TagValue;
 use dagtel_scrape::{Family, Labels, Page, Value};
@@ -41,23 +42,6 @@ pub(super) fn write(page: &mut Page, told: &[(&String, Arc<Told>)]) {
 
 fn is_counted(metric: Metric, told: &[(&String, Arc<Told>)]) -> bool {
     told.iter().any(|(_, told)| !told.metrics.is_empty(metric))
-}
-
-/// Letters, digits and underscores; the unit and `_total` behind, as OpenTelemetry's rules for Prometheus have it.
-fn prometheus_name(prefix: &str, definition: &Definition) -> String {
-    let mut name: String = [prefix, definition.name].concat();
-    name = name.replace(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_', "_");
-    let unit = match definition.unit {
-        "s" => "_seconds",
-        "ms" => "_milliseconds",
-        "By" => "_bytes",
-        _ => "",
-    };
-    name.push_str(unit);
-    if definition.kind == Kind::Counter {
-        name.push_str("_total");
-    }
-    name
 }
 
 fn kind(kind: Kind) -> FamilyKind {

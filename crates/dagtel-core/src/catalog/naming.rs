@@ -8,6 +8,8 @@ use std::borrow::Cow;
 use regex_lite::Regex;
 use smol_str::SmolStr;
 
+use super::metric::{Definition, Kind};
+
 /// The longest name with its prefix that OpenTelemetry allows, in bytes.
 pub const OTEL_NAME_BYTES: usize = 255;
 /// The longest name, without its prefix, that Airflow sends by StatsD, in bytes.
@@ -169,6 +171,31 @@ pub fn wire_name(rules: Rules, prefix: &str, name: &str) -> Result<String, NameE
         whole.truncate(OTEL_NAME_BYTES);
     }
     Ok(whole)
+}
+
+/// The name that Prometheus shows: that of OpenTelemetry's rules for Prometheus, as the Collector's exporter applies them.
+///
+/// Letters, digits and single underscores; then the unit unless the name says it already, and `_total` for a counter. A
+/// histogram has `_bucket`, `_sum` and `_count` behind that.
+pub fn prometheus_name(prefix: &str, definition: &Definition) -> String {
+    let whole = [prefix, definition.name].concat();
+    let words = whole.split(|letter: char| !letter.is_ascii_alphanumeric());
+    let mut words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
+    let unit = match (definition.unit, definition.kind) {
+        ("s", _) => "seconds",
+        ("ms", _) => "milliseconds",
+        ("By", _) => "bytes",
+        ("1", Kind::Gauge | Kind::Last) => "ratio",
+        _ => "",
+    };
+    if !unit.is_empty() && !words.contains(&unit) {
+        words.push(unit);
+    }
+    if definition.kind == Kind::Counter {
+        words.retain(|word| *word != "total");
+        words.push("total");
+    }
+    words.join("_")
 }
 
 /// Names that Airflow cuts when they are too long (`BACK_COMPAT_METRIC_NAME_PATTERNS`); `*` stands for any text.

@@ -110,14 +110,18 @@ impl Fold {
         &self.metrics
     }
 
-    /// Brings the gauges up to date that say what running tries use now. To be called before the metrics are read.
+    /// Brings the gauges up to date that say what running tries use now. To be called before the metrics are sent.
+    ///
+    /// Where nothing runs any more the gauge is told once as zero: a receiver that keeps the last value, such as the
+    /// Collector's Prometheus exporter, would show memory in use for a day after the end.
     pub fn update_gauges(&mut self) {
-        self.metrics.clear(Metric::TaskMemoryUsage);
+        let before = self.metrics.restart(Metric::TaskMemoryUsage);
         for run in self.runs.values() {
             for (key, task) in run.tries.iter().filter(|(_, task)| task.end.is_none()) {
                 count::usage(&mut self.metrics, &run.key, key, task);
             }
         }
+        self.metrics.zero(Metric::TaskMemoryUsage, before);
     }
 
     /// Sets the time from which the metrics count: a replay knows only at its end when it began.

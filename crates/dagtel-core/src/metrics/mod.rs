@@ -127,9 +127,21 @@ impl Metrics {
         }
     }
 
-    /// Forgets all series of a metric.
-    pub(crate) fn clear(&mut self, metric: Metric) {
-        self.families[metric as usize] = Family::default();
+    /// Begins all series of a gauge anew, and returns the tags of those that were not at zero.
+    pub(crate) fn restart(&mut self, metric: Metric) -> Vec<TagSet> {
+        let before = std::mem::take(&mut self.families[metric as usize]);
+        let told = before.series.into_iter().filter(|(_, point)| *point != Point::Gauge(0));
+        told.map(|(tags, _)| tags).collect()
+    }
+
+    /// Tells a gauge as zero where it is not told, for as many series as there is room.
+    pub(crate) fn zero(&mut self, metric: Metric, series: Vec<TagSet>) {
+        let family = &mut self.families[metric as usize];
+        for tags in series {
+            if family.series.len() < self.budget {
+                family.series.entry(tags).or_insert(Point::Gauge(0));
+            }
+        }
     }
 
     /// The same metrics without these tags: series that differ in nothing else become one, of which counts are the sum,

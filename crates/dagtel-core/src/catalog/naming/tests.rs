@@ -1,4 +1,5 @@
 use super::*;
+use crate::catalog::registry;
 
 #[test]
 fn a_list_is_searched_for_anywhere_in_the_name_whatever_the_case() {
@@ -84,4 +85,17 @@ fn every_pattern_matches_what_it_stands_for_and_nothing_that_is_written_otherwis
         assert!(is_like(&name, pattern) && may_be_cut(&name), "{pattern}");
         assert!(!is_like(&name.replace(['.', '_'], "-"), pattern), "{pattern}");
     }
+}
+
+#[test]
+fn prometheus_names_say_unit_and_kind_once() {
+    let name = |wanted: &str| {
+        let mut entries = registry::entries().map(|entry| entry.definition);
+        prometheus_name("airflow.", entries.find(|definition| definition.name == wanted).unwrap())
+    };
+    assert_eq!(name("ti.finish"), "airflow_ti_finish_total");
+    assert_eq!(name("task.memory.peak"), "airflow_task_memory_peak_bytes");
+    assert_eq!(name("dagrun.dependency-check"), "airflow_dagrun_dependency_check_seconds");
+    assert_eq!(name("dag_processing.last_run.seconds_ago"), "airflow_dag_processing_last_run_seconds_ago");
+    assert_eq!(name("edge_worker.status"), "airflow_edge_worker_status_ratio");
 }

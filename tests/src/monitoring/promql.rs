@@ -1,0 +1,201 @@
+//! PromQL over the catalogue: names and labels come from where they are defined, so that neither can be misspelt.
+
+use dagtel_core::catalog::agent;
+use dagtel_core::catalog::metric::{DEFAULT_PREFIX, Definition, Metric};
+use dagtel_core::catalog::naming::prometheus_name;
+use dagtel_core::catalog::registry::Offered;
+
+/// What was counted in the time that the dashboard shows.
+pub(super) const RANGE: &str = "$__range";
+/// What was counted at each point of a graph: runs are rare, so the reader chooses how much is looked at together.
+pub(super) const WINDOW: &str = "$window";
+/// The same for what happens all the time.
+pub(super) const RATE: &str = "$__rate_interval";
+
+/// Metrics of the collector's own page that dashboards and rules use (collector 0.145).
+pub const COLLECTOR: [&str; 13] = [
+    "otelcol_exporter_queue_capacity",
+    "otelcol_exporter_queue_size",
+    "otelcol_exporter_send_failed_metric_points_total",
+    "otelcol_exporter_send_failed_spans_total",
+    "otelcol_exporter_sent_metric_points_total",
+    "otelcol_exporter_sent_spans_total",
+    "otelcol_process_cpu_seconds_total",
+    "otelcol_process_memory_rss_bytes",
+    "otelcol_process_uptime_seconds_total",
+    "otelcol_receiver_accepted_metric_points_total",
+    "otelcol_receiver_accepted_spans_total",
+    "otelcol_receiver_refused_metric_points_total",
+    "otelcol_receiver_refused_spans_total",
+];
+
+/// Series that Prometheus makes of its own scrapes.
+pub const PROMETHEUS: [&str; 3] = ["scrape_duration_seconds", "scrape_samples_scraped", "up"];
+
+/// Series of one metric, narrowed down by the variables of the dashboard.
+#[derive(Clone)]
+pub(super) struct Series {
+    name: String,
+    tags: Vec<&'static str>,
+    matchers: Vec<String>,
+}
+
+/// Series of a metric that dagtel counts.
+pub(super) fn of(metric: Metric) -> Series {
+    sent(metric.definition())
+}
+
+/// Series of a metric that engines report.
+pub(super) fn offered(offered: Offered) -> Series {
+    sent(offered.definition())
+}
+
+/// Series of dagtel's own metrics, which have no prefix.
+pub(super) fn own(definition: &'static Definition) -> Series {
+    Series { name: prometheus_name("", definition), ..sent(definition) }
+}
+
+pub(super) fn sent(definition: &'static Definition) -> Series {
+    let series = Series {
+        name: prometheus_name(DEFAULT_PREFIX, definition),
+        tags: definition.tags.to_vec(),
+        matchers: Vec::new(),
+    };
+    series.with(r#"job=~"$deployment""#)
+}
+
+/// Series of a family of the agent's page.
+pub(super) fn family(family: &'static agent::Definition) -> Series {
+    let series = Series { name: family.name.to_owned(), tags: family.labels.to_vec(), matchers: Vec::new() };
+    series.with(r#"instance=~"$agent""#)
+}
+
+/// Series of the collector's or of Prometheus's own.
+///
+/// # Panics
+/// When the name is not in the list of those that are known to be there.
+pub(super) fn foreign(name: &'static str) -> Series {
+    assert!(COLLECTOR.contains(&name) || PROMETHEUS.contains(&name), "{name} is in no list");
+    Series { name: name.to_owned(), tags: Vec::new(), matchers: Vec::new() }
+}
+
+impl Series {
+    /// Those of all deployments and agents.
+    pub(super) fn everywhere(mut self) -> Self {
+        self.matchers.clear();
+        self
+    }
+
+    /// Only those that match.
+    pub(super) fn with(mut self, matcher: &str) -> Self {
+        self.matchers.push(matcher.to_owned());
+        self
+    }
+
+    /// Only those of the dashboard's variables, as far as the metric has them as tags. Of `execution_mode` several may be
+    /// chosen, of the others one.
+    pub(super) fn chosen(mut self, variables: &[&str]) -> Self {
+        for variable in variables.iter().filter(|variable| self.tags.contains(variable)) {
+            let operator = if *variable == "execution_mode" { "=~" } else { "=" };
+            self.matchers.push(format!(r#"{variable}{operator}"${variable}""#));
+        }
+        self
+    }
+
+    /// One part of a histogram: `bucket`, `sum`, `count`.
+    pub(super) fn part(&self, part: &str) -> Self {
+        Self { name: format!("{}_{part}", self.name), ..self.clone() }
+    }
+
+    fn selector(&self) -> String {
+        if self.matchers.is_empty() {
+            return self.name.clone();
+        }
+        format!("{}{{{}}}", self.name, self.matchers.join(","))
+    }
+
+    /// Its name.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The values as they are now, added up.
+    pub(super) fn sum(&self, by: &str) -> String {
+        over("sum", by, &self.selector())
+    }
+
+    /// The highest of the values as they are now.
+    pub(super) fn max(&self, by: &str) -> String {
+        over("max", by, &self.selector())
+    }
+
+    /// The lowest of the values as they are now.
+    pub(super) fn min(&self, by: &str) -> String {
+        over("min", by, &self.selector())
+    }
+
+    /// How many series there are.
+    pub(super) fn count(&self, by: &str) -> String {
+        over("count", by, &self.selector())
+    }
+
+    /// How many of those that are 1 when all is well are not.
+    pub(super) fn unwell(&self) -> String {
+        format!("sum({} == bool 0)", self.selector())
+    }
+
+    /// How long ago a time is.
+    pub(super) fn age(&self, by: &str) -> String {
+        format!("time() - {}", self.max(by))
+    }
+
+    /// How often a second.
+    pub(super) fn rate(&self, by: &str) -> String {
+        over("sum", by, &format!("rate({}[{RATE}])", self.selector()))
+    }
+
+    /// How many more there are than a time ago. A series that is new counts from zero, where `increase` would see nothing
+    /// of its first value: most tasks run, and fail, rarely. One that was there in the hour before is not new, it only was
+    /// not scraped for a while.
+    pub(super) fn growth(&self, by: &str, window: &str) -> String {
+        let all = self.selector();
+        let new = format!("{all} unless last_over_time({all}[1h] offset {window})");
+        over("sum", by, &format!("({new}) or increase({all}[{window}])"))
+    }
+
+    /// How many observations a histogram has more than a time ago.
+    pub(super) fn observations(&self, by: &str, window: &str) -> String {
+        self.part("count").growth(by, window)
+    }
+
+    /// The mean of a histogram's observations.
+    pub(super) fn mean(&self, by: &str, window: &str) -> String {
+        format!("{} / {}", self.part("sum").growth(by, window), self.observations(by, window))
+    }
+
+    /// A quantile of a histogram's observations.
+    pub(super) fn quantile(&self, quantile: f64, by: &str, window: &str) -> String {
+        format!("histogram_quantile({quantile}, {})", self.buckets(by, window))
+    }
+
+    /// The buckets of a histogram, for a heat map.
+    pub(super) fn buckets(&self, by: &str, window: &str) -> String {
+        let by = if by.is_empty() { "le".to_owned() } else { format!("le, {by}") };
+        self.part("bucket").growth(&by, window)
+    }
+
+    /// Quantiles of something that happens all the time.
+    pub(super) fn steady_quantile(&self, quantile: f64, by: &str) -> String {
+        let by = if by.is_empty() { "le".to_owned() } else { format!("le, {by}") };
+        format!("histogram_quantile({quantile}, {})", self.part("bucket").rate(&by))
+    }
+
+    /// The mean of what happens all the time.
+    pub(super) fn steady_mean(&self, by: &str) -> String {
+        format!("{} / {}", self.part("sum").rate(by), self.part("count").rate(by))
+    }
+}
+
+fn over(operator: &str, by: &str, what: &str) -> String {
+    if by.is_empty() { format!("{operator}({what})") } else { format!("{operator} by ({by}) ({what})") }
+}
