@@ -22,8 +22,8 @@ const REQUEST_BYTES: usize = 4 * 1024 * 1024;
 pub fn follow(events: impl IntoIterator<Item = Event>) {
     let mut fold = Fold::new(Timestamp::MIN, Timing::new(Duration::ZERO, Duration::ZERO));
     for event in events {
-        let (event, cut) = admit(event);
-        fold.cut(cut);
+        let (event, found) = admit(event);
+        fold.found(found);
         fold.apply(event);
     }
     let identity = Identity::new("fuzz", "1");

@@ -1,7 +1,9 @@
-//! The guard: the only way from an [`Event`] to the [`Admitted`] one that the fold takes, from a [`LogRecord`] to the
-//! [`AdmittedLog`] that the encoder takes, and from a [`Pass`] to the [`AdmittedPass`] of which spans are made.
+//! The guard: the only way from an [`Event`] to the [`Admitted`] one that the journal and the fold take, from a
+//! [`LogRecord`] to the [`AdmittedLog`] that the encoder takes, and from a [`Pass`] to the [`AdmittedPass`] of which spans
+//! are made.
 //!
-//! It holds every text and list to its limit ([`crate::limits`]) before anything is kept, and counts what it cut.
+//! It masks what looks like a secret ([`crate::redact`]) and holds every text and list to its limit ([`crate::limits`]) before
+//! anything is kept, and counts what it masked and cut.
 
 use std::borrow::Cow;
 use std::ops::Deref;
@@ -10,12 +12,14 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
+use crate::catalog::attribute::text as key_text;
 use crate::event::{Event, Exception, Fact, RunDetails, TaskDetails};
 use crate::limits;
+use crate::redact::{MASK, Rules};
 use crate::signal::{LogRecord, Pass};
 use crate::value::{Attribute, Value};
 
-/// An event within all limits. Only [`admit`] makes one.
+/// An event without secrets and within all limits. Only a [`Guard`] makes one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Admitted(Event);
 
@@ -30,29 +34,7 @@ impl Admitted {
     }
 }
 
-/// Holds an event to the limits. Returns it, and how many texts, lists and attributes were cut.
-pub fn admit(mut event: Event) -> (Admitted, u32) {
-    let mut cut = 0;
-    if needs_clipping(&event) {
-        let (run, parts) = Arc::unwrap_or_clone(event.run).clipped();
-        event.run = Arc::new(run);
-        cut += parts;
-    }
-    match &mut event.fact {
-        Fact::Run { details, .. } => run_details(details, &mut cut),
-        Fact::Task { key, details, .. } => {
-            if key.task_id.len() > limits::KEY_BYTES {
-                let (short, parts) = key.clone().clipped();
-                *key = short;
-                cut += parts;
-            }
-            task_details(details, &mut cut);
-        }
-    }
-    (Admitted(event), cut)
-}
-
-/// A log record within all limits. Only [`admit_log`] makes one.
+/// A log record without secrets and within all limits. Only a [`Guard`] makes one.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AdmittedLog(LogRecord);
 
@@ -63,16 +45,7 @@ impl AdmittedLog {
     }
 }
 
-/// Holds a log record to the limits. Returns it, and how many texts, lists and attributes were cut.
-pub fn admit_log(mut record: LogRecord) -> (AdmittedLog, u32) {
-    let mut cut = 0;
-    text(&mut record.event_name, limits::TAG_BYTES, &mut cut);
-    text(&mut record.body, limits::STRING_BYTES, &mut cut);
-    attributes(&mut record.attributes, &mut cut);
-    (AdmittedLog(record), cut)
-}
-
-/// A pass of a loop within all limits. Only [`admit_pass`] makes one.
+/// A pass of a loop without secrets and within all limits. Only a [`Guard`] makes one.
 #[derive(Clone, Debug)]
 pub struct AdmittedPass(Pass);
 
@@ -82,20 +55,90 @@ impl AdmittedPass {
     }
 }
 
-/// Holds a pass of a loop to the limits. Returns it, and how many texts, lists, attributes and spans were cut.
-pub fn admit_pass(mut pass: Pass) -> (AdmittedPass, u32) {
-    let mut cut = 0;
-    key(&mut pass.key.namespace, &mut cut);
-    key(&mut pass.key.instance_id, &mut cut);
-    truncate(&mut pass.spans, limits::PASS_SPANS, &mut cut);
-    for span in &mut pass.spans {
-        text(&mut span.name, limits::TAG_BYTES, &mut cut);
-        attributes(&mut span.attributes, &mut cut);
-        if let Some((_, exception)) = &mut span.exception {
-            clip_exception(exception, &mut cut);
-        }
+/// What the guard did to something before it let it in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[must_use = "what the guard did is to be counted"]
+pub struct Found {
+    /// Texts, lists and attributes that were cut.
+    pub cut: u32,
+    /// Secrets that were masked.
+    pub redacted: u32,
+}
+
+/// The guard, with the rules by which it masks secrets.
+#[derive(Clone, Debug, Default)]
+pub struct Guard {
+    rules: Rules,
+}
+
+impl Guard {
+    /// With the deployment's own rules besides those that are built in.
+    pub fn new(rules: Rules) -> Self {
+        Self { rules }
     }
-    (AdmittedPass(pass), cut)
+
+    /// Masks the secrets in an event and holds it to the limits.
+    pub fn admit(&self, event: Event) -> (Admitted, Found) {
+        Check { rules: Some(&self.rules), found: Found::default() }.event(event)
+    }
+
+    /// The same for a log record.
+    pub fn admit_log(&self, mut record: LogRecord) -> (AdmittedLog, Found) {
+        let mut check = Check { rules: Some(&self.rules), found: Found::default() };
+        check.text(&mut record.event_name, limits::TAG_BYTES);
+        check.text(&mut record.body, limits::STRING_BYTES);
+        check.attributes(&mut record.attributes);
+        (AdmittedLog(record), check.found)
+    }
+
+    /// The same for a pass of a loop.
+    pub fn admit_pass(&self, mut pass: Pass) -> (AdmittedPass, Found) {
+        let mut check = Check { rules: Some(&self.rules), found: Found::default() };
+        check.key(&mut pass.key.namespace);
+        check.key(&mut pass.key.instance_id);
+        check.truncate(&mut pass.spans, limits::PASS_SPANS);
+        for span in &mut pass.spans {
+            check.text(&mut span.name, limits::TAG_BYTES);
+            check.attributes(&mut span.attributes);
+            if let Some((_, exception)) = &mut span.exception {
+                check.exception(exception);
+            }
+        }
+        (AdmittedPass(pass), check.found)
+    }
+
+    /// The same for attributes that are of no event, such as tags and those of a resource.
+    pub fn admit_attributes(&self, attributes: &mut Vec<Attribute>) -> Found {
+        let mut check = Check { rules: Some(&self.rules), found: Found::default() };
+        check.attributes(attributes);
+        check.found
+    }
+
+    /// A text that is only shown to people, such as a message about a bad line, without its secrets.
+    pub fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        self.rules.redact(text).map_or(Cow::Borrowed(text), |(masked, _)| Cow::Owned(masked))
+    }
+}
+
+/// Masks secrets by the built-in rules and holds an event to the limits.
+pub fn admit(event: Event) -> (Admitted, Found) {
+    Guard::default().admit(event)
+}
+
+/// The same for a log record.
+pub fn admit_log(record: LogRecord) -> (AdmittedLog, Found) {
+    Guard::default().admit_log(record)
+}
+
+/// An event that was admitted before it was written down, by this or by another process: it is only held to the limits.
+pub fn readmit(event: Event) -> (Admitted, Found) {
+    Check { rules: None, found: Found::default() }.event(event)
+}
+
+/// One look at one thing.
+struct Check<'a> {
+    rules: Option<&'a Rules>,
+    found: Found,
 }
 
 fn needs_clipping(event: &Event) -> bool {
@@ -104,82 +147,153 @@ fn needs_clipping(event: &Event) -> bool {
         .any(|part| part.len() > limits::KEY_BYTES)
 }
 
-fn run_details(details: &mut RunDetails, cut: &mut u32) {
-    truncate(&mut details.edges, limits::EDGES, cut);
-    for (upstream, downstream) in &mut details.edges {
-        key(upstream, cut);
-        key(downstream, cut);
-    }
-    if let Some(trigger) = &mut details.trigger {
-        text(trigger, limits::TAG_BYTES, cut);
-    }
-    exception(&mut details.exception, cut);
-    attributes(&mut details.attributes, cut);
-}
-
-fn task_details(details: &mut TaskDetails, cut: &mut u32) {
-    if let Some(upstream) = &mut details.upstream {
-        truncate(upstream, limits::LIST_ITEMS, cut);
-        upstream.iter_mut().for_each(|id| key(id, cut));
-    }
-    exception(&mut details.exception, cut);
-    attributes(&mut details.attributes, cut);
-}
-
-fn exception(exception: &mut Option<Box<Exception>>, cut: &mut u32) {
-    if let Some(exception) = exception {
-        clip_exception(exception, cut);
-    }
-}
-
-fn clip_exception(exception: &mut Exception, cut: &mut u32) {
-    text(&mut exception.kind, limits::TAG_BYTES, cut);
-    text(&mut exception.message, limits::STRING_BYTES, cut);
-    text(&mut exception.stacktrace, limits::STACKTRACE_BYTES, cut);
-}
-
-fn attributes(attributes: &mut Vec<Attribute>, cut: &mut u32) {
-    truncate(attributes, limits::ATTRIBUTES, cut);
-    for (key, value) in attributes {
-        text(key, limits::TAG_BYTES, cut);
-        match value {
-            Value::Str(value) => text(value, limits::STRING_BYTES, cut),
-            Value::List(values) => {
-                truncate(values, limits::LIST_ITEMS, cut);
-                values.iter_mut().for_each(|value| text(value, limits::TAG_BYTES, cut));
-                let mut bytes = 0;
-                let room = values.iter().take_while(|value| {
-                    bytes += value.len();
-                    bytes <= limits::STRING_BYTES
-                });
-                let room = room.count();
-                truncate(values, room, cut);
+impl Check<'_> {
+    fn event(mut self, mut event: Event) -> (Admitted, Found) {
+        if needs_clipping(&event) {
+            let (run, parts) = Arc::unwrap_or_clone(event.run).clipped();
+            event.run = Arc::new(run);
+            self.found.cut += parts;
+        }
+        match &mut event.fact {
+            Fact::Run { details, .. } => self.run_details(details),
+            Fact::Task { key, details, .. } => {
+                if key.task_id.len() > limits::KEY_BYTES {
+                    let (short, parts) = key.clone().clipped();
+                    *key = short;
+                    self.found.cut += parts;
+                }
+                self.task_details(details);
             }
-            Value::Bool(_) | Value::Int(_) | Value::Float(_) => {}
+        }
+        (Admitted(event), self.found)
+    }
+
+    fn run_details(&mut self, details: &mut RunDetails) {
+        self.truncate(&mut details.edges, limits::EDGES);
+        for (upstream, downstream) in &mut details.edges {
+            self.key(upstream);
+            self.key(downstream);
+        }
+        if let Some(trigger) = &mut details.trigger {
+            self.text(trigger, limits::TAG_BYTES);
+        }
+        if let Some(exception) = &mut details.exception {
+            self.exception(exception);
+        }
+        self.attributes(&mut details.attributes);
+    }
+
+    fn task_details(&mut self, details: &mut TaskDetails) {
+        if let Some(upstream) = &mut details.upstream {
+            self.truncate(upstream, limits::LIST_ITEMS);
+            upstream.iter_mut().for_each(|id| self.key(id));
+        }
+        if let Some(exception) = &mut details.exception {
+            self.exception(exception);
+        }
+        self.attributes(&mut details.attributes);
+    }
+
+    fn exception(&mut self, exception: &mut Exception) {
+        self.text(&mut exception.kind, limits::TAG_BYTES);
+        self.text(&mut exception.message, limits::STRING_BYTES);
+        self.text(&mut exception.stacktrace, limits::STACKTRACE_BYTES);
+    }
+
+    fn attributes(&mut self, attributes: &mut Vec<Attribute>) {
+        self.truncate(attributes, limits::ATTRIBUTES);
+        let mut unfolded = false;
+        for (key, value) in &mut *attributes {
+            let long = match value {
+                Value::Str(text) => self.shorten(text, limits::STRING_BYTES),
+                _ => false,
+            };
+            if let Some(rules) = self.rules {
+                let secrets = rules.attribute(key, value);
+                self.found.redacted += secrets;
+                unfolded |=
+                    secrets > 0 && key.starts_with(key_text::DAG_METADATA) && key != key_text::DAG_METADATA;
+            }
+            self.clip(key, limits::TAG_BYTES, false);
+            match value {
+                Value::Str(value) => self.clip(value, limits::STRING_BYTES, long),
+                Value::List(values) => self.list(values),
+                Value::Bool(_) | Value::Int(_) | Value::Float(_) => {}
+            }
+        }
+        if unfolded {
+            // The packed form of the metadata has the same secret in it.
+            let packed = attributes.iter_mut().find(|(key, _)| key == key_text::DAG_METADATA);
+            packed.into_iter().for_each(|(_, value)| *value = MASK.into());
         }
     }
-}
 
-fn truncate<T>(list: &mut Vec<T>, most: usize, cut: &mut u32) {
-    if list.len() > most {
-        *cut += u32::try_from(list.len() - most).unwrap_or(u32::MAX);
-        list.truncate(most);
+    fn list(&mut self, values: &mut Vec<SmolStr>) {
+        self.truncate(values, limits::LIST_ITEMS);
+        values.iter_mut().for_each(|value| self.clip(value, limits::TAG_BYTES, false));
+        let mut bytes = 0;
+        let room = values.iter().take_while(|value| {
+            bytes += value.len();
+            bytes <= limits::STRING_BYTES
+        });
+        let room = room.count();
+        self.truncate(values, room);
     }
-}
 
-fn text<T>(text: &mut T, most: usize, cut: &mut u32)
-where
-    T: Deref<Target = str> + From<SmolStr>,
-{
-    if text.len() > most {
-        *text = SmolStr::from(limits::clip(text, most)).into();
-        *cut += 1;
+    fn truncate<T>(&mut self, list: &mut Vec<T>, most: usize) {
+        if list.len() > most {
+            self.found.cut += u32::try_from(list.len() - most).unwrap_or(u32::MAX);
+            list.truncate(most);
+        }
     }
-}
 
-fn key(part: &mut SmolStr, cut: &mut u32) {
-    if let Cow::Owned(short) = limits::clip_key(part) {
-        *part = short.into();
-        *cut += 1;
+    /// Masks the secrets of a text, and holds it to its limit.
+    fn text<T>(&mut self, text: &mut T, most: usize)
+    where
+        T: Deref<Target = str> + From<SmolStr>,
+    {
+        let long = self.shorten(text, most);
+        if let Some((masked, secrets)) = self.rules.and_then(|rules| rules.redact(text)) {
+            *text = SmolStr::from(masked).into();
+            self.found.redacted += secrets;
+        }
+        self.clip(text, most, long);
+    }
+
+    /// Cuts what is far beyond a limit, so that it need not be looked at. Returns whether it was.
+    ///
+    /// What is left is cut again, and with it the secret that this cut may have gone through. As masks make a text shorter,
+    /// the last word goes here already.
+    fn shorten<T>(&mut self, text: &mut T, most: usize) -> bool
+    where
+        T: Deref<Target = str> + From<SmolStr>,
+    {
+        let long = self.rules.is_some() && text.len() > 2 * most;
+        if long {
+            let head = limits::clip(text, 2 * most);
+            let word = head.rfind(|letter: char| letter.is_whitespace()).filter(|word| *word > most);
+            let end = word.unwrap_or_else(|| head.floor_char_boundary(most));
+            *text = SmolStr::from(&head[..end]).into();
+        }
+        long
+    }
+
+    /// Cuts a text to its limit. Counts that it was cut, now or before (`cut`).
+    fn clip<T>(&mut self, text: &mut T, most: usize, mut cut: bool)
+    where
+        T: Deref<Target = str> + From<SmolStr>,
+    {
+        if text.len() > most {
+            *text = SmolStr::from(limits::clip(text, most)).into();
+            cut = true;
+        }
+        self.found.cut += u32::from(cut);
+    }
+
+    fn key(&mut self, part: &mut SmolStr) {
+        if let Cow::Owned(short) = limits::clip_key(part) {
+            *part = short.into();
+            self.found.cut += 1;
+        }
     }
 }

@@ -17,6 +17,7 @@ pub mod key;
 pub mod limits;
 pub mod metrics;
 mod pairs;
+pub mod redact;
 pub mod signal;
 pub mod time;
 pub mod value;

@@ -44,6 +44,8 @@ pub const LINE_BYTES: usize = 1024 * 1024;
 pub const REPORTED_VALUES: usize = 256;
 /// Processes whose `metrics` lines are remembered at a time.
 pub const REPORTING_PROCESSES: usize = 256;
+/// Bytes of memory of a pattern by which a deployment redacts, once it is compiled.
+pub const PATTERN_BYTES: usize = 1024 * 1024;
 /// Queues and states whose tries are counted apart.
 pub const QUEUE_STATES: usize = 1024;
 
@@ -85,6 +87,12 @@ pub const TABLE: &[Limit] = &[
     limit("values in a metrics line", REPORTED_VALUES, "values", "the line is refused with a message"),
     limit("processes that report metrics", REPORTING_PROCESSES, "processes", "further ones are not taken in"),
     limit("queues and states of tries", QUEUE_STATES, "series", "counted under the queue \"overflow\""),
+    limit(
+        "compiled pattern of redaction",
+        PATTERN_BYTES,
+        "bytes",
+        "the configuration is refused with a message",
+    ),
     limit("line of a recording", LINE_BYTES, "bytes", "skipped with a message"),
 ];
 

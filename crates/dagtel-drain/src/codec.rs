@@ -1,17 +1,33 @@
 //! Events as records of the journal: postcard (<https://postcard.jamesmunns.com/wire-format>), one kind of record for
-//! each version of the event.
+//! each version of the event, and one for what the guard found in the process that reported it.
 
 use dagtel_core::event::Event;
-use dagtel_core::guard::Admitted;
+use dagtel_core::guard::{Admitted, Found};
 use postcard::ser_flavors::Flavor;
 
 /// The kind of a record that holds an event of the first version.
 const EVENT_V1: u8 = 1;
+/// The kind of a record that says what the guard cut and masked. A process that only reports may be gone at once, so its
+/// counts go the way of its events.
+const FOUND_V1: u8 = 2;
+
+/// What a record of the journal holds.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Decoded {
+    Event(Event),
+    Found(Found),
+}
 
 /// Appends the bytes of an event's record, and returns its kind.
 pub(crate) fn encode(event: &Admitted, buffer: &mut Vec<u8>) -> Option<u8> {
     postcard::serialize_with_flavor(event.event(), Buffer(buffer)).ok()?;
     Some(EVENT_V1)
+}
+
+/// Appends the bytes of the record of what the guard found, and returns its kind.
+pub(crate) fn encode_found(found: Found, buffer: &mut Vec<u8>) -> Option<u8> {
+    postcard::serialize_with_flavor(&found, Buffer(buffer)).ok()?;
+    Some(FOUND_V1)
 }
 
 /// A buffer of the caller's: postcard's own either makes a new one each time or copies byte by byte.
@@ -35,9 +51,13 @@ impl Flavor for Buffer<'_> {
     }
 }
 
-/// The event in a record. `None` when it is of a kind that this version does not know, or damaged.
-pub(crate) fn decode(kind: u8, payload: &[u8]) -> Option<Event> {
-    (kind == EVENT_V1).then(|| postcard::from_bytes(payload).ok()).flatten()
+/// What is in a record. `None` when it is of a kind that this version does not know, or damaged.
+pub(crate) fn decode(kind: u8, payload: &[u8]) -> Option<Decoded> {
+    match kind {
+        EVENT_V1 => postcard::from_bytes(payload).ok().map(Decoded::Event),
+        FOUND_V1 => postcard::from_bytes(payload).ok().map(Decoded::Found),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -75,15 +95,24 @@ mod tests {
         let (admitted, _) = admit(event());
         let mut bytes = Vec::new();
         let kind = encode(&admitted, &mut bytes).unwrap();
-        assert_eq!(decode(kind, &bytes).unwrap(), event());
-        assert_eq!(decode(kind + 1, &bytes), None);
+        assert_eq!(decode(kind, &bytes).unwrap(), Decoded::Event(event()));
+        assert_eq!(decode(kind + 9, &bytes), None);
         assert_eq!(decode(kind, &bytes[..5]), None);
+    }
+
+    #[test]
+    fn what_the_guard_found_round_trips() {
+        let mut found = Found::default();
+        (found.cut, found.redacted) = (3, 400);
+        let mut bytes = Vec::new();
+        let kind = encode_found(found, &mut bytes).unwrap();
+        assert_eq!(decode(kind, &bytes), Some(Decoded::Found(found)));
     }
 
     /// Journals outlive versions: these bytes must be read by every later one.
     #[test]
     fn the_first_version_is_still_read() {
         let golden = include_bytes!("../tests/golden/event_v1.bin");
-        assert_eq!(decode(EVENT_V1, golden).as_ref(), Some(&event()));
+        assert_eq!(decode(EVENT_V1, golden), Some(Decoded::Event(event())));
     }
 }

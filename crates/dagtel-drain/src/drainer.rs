@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use dagtel_core::event::report::MetricsLine;
 use dagtel_core::fold::{Fold, Timing};
+use dagtel_core::guard::{Guard, readmit};
 use dagtel_core::signal::spans;
 use dagtel_core::time::Timestamp;
 use dagtel_otlp::{Frame, Identity, Signal, record};
@@ -30,6 +31,8 @@ pub struct DrainerOptions {
     pub metric_interval: Duration,
     /// How long a run whose engine died waits to be adopted before it is closed as lost.
     pub adoption: Duration,
+    /// By which rules secrets in lines of the inbox are masked. What is in the journal was masked before it was written.
+    pub guard: Guard,
     /// Whether spans are put into the outbox.
     pub traces: bool,
     /// Whether metrics are; they are counted all the same.
@@ -44,6 +47,7 @@ impl DrainerOptions {
             timing: Timing::default(),
             metric_interval: Duration::from_secs(10),
             adoption: Duration::from_secs(60),
+            guard: Guard::default(),
             traces: true,
             metrics: true,
         }
@@ -71,7 +75,7 @@ pub enum OpenError {
 #[derive(Debug)]
 pub struct Drainer {
     pub(crate) layout: Layout,
-    options: DrainerOptions,
+    pub(crate) options: DrainerOptions,
     pub(crate) journal: Reader,
     outbox: OutboxWriter,
     pub(crate) state: State,
@@ -181,7 +185,7 @@ impl Drainer {
     pub fn close(&mut self, writer: Option<WriterId>, now: SystemTime) {
         let Some(writer) = writer else { return };
         let lost = self.state.owners.died(&Owner::Writer(writer), now.into());
-        lost.into_iter().for_each(|event| self.apply(event));
+        lost.into_iter().for_each(|event| self.apply(readmit(event)));
     }
 
     /// The last step of a process that knows that nothing more will come: whatever has an end is final now.
@@ -203,13 +207,13 @@ impl Drainer {
         self.read_inbox(&mut step, &mut dead)?;
         for owner in dead {
             let lost = self.state.owners.died(&owner, now.into());
-            lost.into_iter().for_each(|event| self.apply(event));
+            lost.into_iter().for_each(|event| self.apply(readmit(event)));
         }
         let patience =
             Timestamp::from(now.checked_sub(self.options.adoption).unwrap_or(SystemTime::UNIX_EPOCH));
         let given_up =
             self.state.owners.abandoned(if watermark == Timestamp::MAX { watermark } else { patience });
-        given_up.into_iter().for_each(|event| self.apply(event));
+        given_up.into_iter().for_each(|event| self.apply(readmit(event)));
         // While there is more to read, later facts about what has ended may be among it.
         let changes = if step.more { Vec::new() } else { self.state.fold.due(watermark) };
         let spans = spans(changes).filter(|_| self.options.traces);

@@ -6,7 +6,7 @@ use std::io;
 use std::sync::Arc;
 
 use dagtel_core::event::Fact;
-use dagtel_core::guard::Admitted;
+use dagtel_core::guard::{Admitted, Found};
 use dagtel_spool::{AppendError, Class, Durability, Options, PerProcess, Spool, Writer, WriterId};
 
 use crate::batch::Batch;
@@ -64,8 +64,11 @@ impl Journal {
         OutboxWriter::when_needed(&self.layout)
     }
 
-    /// Appends an event.
-    pub fn append(&self, event: Admitted) {
+    /// Appends an event, and what the guard found in it, for whoever drains to count.
+    pub fn append(&self, event: Admitted, found: Found) {
+        if found != Found::default() {
+            self.appender.append_found(found);
+        }
         match self.batch() {
             Some(batch) => batch.push(event),
             None => self.appender.append(&event),
@@ -119,6 +122,14 @@ impl Appender {
                 None => self.drop(reason(AppendError::Io(io::ErrorKind::InvalidData)), 1),
             }
         });
+    }
+
+    fn append_found(&self, found: Found) {
+        let mut buffer = Vec::new();
+        if let Some(kind) = codec::encode_found(found, &mut buffer) {
+            // It is no event: one that is lost is not missed.
+            let _ = self.writer.append_many(Class::Detail, &[(kind, 1, &buffer)]);
+        }
     }
 
     /// Writes several events by one call for each class.

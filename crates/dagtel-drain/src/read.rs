@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 use std::io;
 
-use dagtel_core::event::Event;
-use dagtel_core::guard::admit;
+use dagtel_core::guard::{Admitted, Found, readmit};
 use dagtel_core::limits;
 use dagtel_spool::StreamStatus;
 
+use crate::codec::{self, Decoded};
 use crate::drainer::{Drainer, Step};
+use crate::inbox;
 use crate::owners::Owner;
-use crate::{codec, inbox};
 
 /// Bytes of the journal read in one step, so that memory stays bounded whatever has piled up.
 const STEP_BYTES: usize = 16 * 1024 * 1024;
@@ -40,7 +40,8 @@ impl Drainer {
                 for record in &batch.records {
                     budget = budget.saturating_sub(record.payload.len());
                     match codec::decode(record.kind, &record.payload) {
-                        Some(event) => self.read_event(&owner, event, step),
+                        Some(Decoded::Event(event)) => self.read_event(&owner, readmit(event), step),
+                        Some(Decoded::Found(found)) => self.state.fold.found(found),
                         None => self.state.counts.drop_events("unreadable", 1),
                     }
                 }
@@ -85,11 +86,14 @@ impl Drainer {
             self.state.inbox.insert(name.clone(), position);
             let owner = Owner::Inbox(name);
             for event in lines.events {
-                self.read_event(&owner, event, step);
+                let admitted = self.options.guard.admit(event);
+                self.read_event(&owner, admitted, step);
             }
             self.state.counts.drop_events("bad_line", lines.bad.bad_lines);
             step.inbox.bad_lines += lines.bad.bad_lines;
-            step.inbox.first_bad = step.inbox.first_bad.take().or(lines.bad.first_bad);
+            // The message repeats parts of the line.
+            let first_bad = lines.bad.first_bad.map(|bad| self.options.guard.redact(&bad).into_owned());
+            step.inbox.first_bad = step.inbox.first_bad.take().or(first_bad);
             step.more |= !lines.end;
             step.inbox_alive |= !lines.dead;
             if lines.dead && lines.end {
@@ -99,16 +103,15 @@ impl Drainer {
         Ok(())
     }
 
-    fn read_event(&mut self, owner: &Owner, event: Event, step: &mut Step) {
+    fn read_event(&mut self, owner: &Owner, admitted: (Admitted, Found), step: &mut Step) {
         step.events += 1;
         self.state.counts.events += 1;
-        self.state.owners.note(owner, &event);
-        self.apply(event);
+        self.state.owners.note(owner, admitted.0.event());
+        self.apply(admitted);
     }
 
-    pub(crate) fn apply(&mut self, event: Event) {
-        let (event, cut) = admit(event);
-        self.state.fold.cut(cut);
+    pub(crate) fn apply(&mut self, (event, found): (Admitted, Found)) {
+        self.state.fold.found(found);
         self.state.fold.apply(event);
     }
 }

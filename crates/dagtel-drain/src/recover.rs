@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::io;
 
 use dagtel_core::fold::{Fold, Timing, Unfinished};
-use dagtel_core::guard::admit;
+use dagtel_core::guard::readmit;
 use dagtel_core::time::Timestamp;
 use dagtel_spool::{Options, Spool};
 
+use crate::codec::{self, Decoded};
 use crate::layout::Layout;
-use crate::{codec, state};
+use crate::state;
 
 /// Bytes read at a time.
 const READ_BYTES: usize = 1024 * 1024;
@@ -30,9 +31,11 @@ pub fn recover(layout: &Layout) -> io::Result<Vec<Unfinished>> {
         let position = positions.entry(stream.id).or_default();
         loop {
             let batch = reader.read(stream.id, *position, READ_BYTES)?;
-            let events =
-                batch.records.iter().filter_map(|record| codec::decode(record.kind, &record.payload));
-            events.for_each(|event| fold.apply(admit(event).0));
+            for record in &batch.records {
+                if let Some(Decoded::Event(event)) = codec::decode(record.kind, &record.payload) {
+                    fold.apply(readmit(event).0);
+                }
+            }
             *position = batch.next;
             if batch.end {
                 break;

@@ -14,7 +14,7 @@ use crate::inbox::InboxPosition;
 use crate::outbox::Numbered;
 use crate::owners::Owners;
 
-const MAGIC: &Magic = b"dagtelS2";
+const MAGIC: &Magic = b"dagtelS3";
 
 /// Everything that a drainer must know to go on where another one stopped.
 #[derive(Debug, Serialize, Deserialize)]

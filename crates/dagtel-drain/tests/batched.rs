@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use dagtel_core::event::{Event, Fact, RunChange, RunDetails, Truth};
-use dagtel_core::guard::{self, Admitted};
+use dagtel_core::guard::{self, Admitted, Found};
 use dagtel_core::key::RunKey;
 use dagtel_core::time::Timestamp;
 use dagtel_drain::{Durability, Journal, Layout};
@@ -44,7 +44,7 @@ fn whatever_threads_append_is_there_when_the_last_handle_is_gone() {
             scope.spawn(move || {
                 for n in 0..EVENTS {
                     let change = if n % 3 == 0 { RunChange::Updated } else { RunChange::Started };
-                    journal.append(event(thread * EVENTS + n, change));
+                    journal.append(event(thread * EVENTS + n, change), Found::default());
                 }
             });
         }
@@ -60,7 +60,7 @@ fn an_event_is_written_without_being_asked_for() {
     let layout = Layout::new(dir.path());
     let (journal, _) = open(&layout);
     for expected in 1..=3 {
-        journal.append(event(1, RunChange::Started));
+        journal.append(event(1, RunChange::Started), Found::default());
         let began = Instant::now();
         while records(&layout) < expected {
             assert!(began.elapsed() < Duration::from_secs(15), "event {expected} was never written");
@@ -75,7 +75,7 @@ fn a_flush_returns_when_the_events_before_it_are_written() {
     let layout = Layout::new(dir.path());
     let (journal, _) = open(&layout);
     for n in 1..=200 {
-        journal.append(event(1, RunChange::Started));
+        journal.append(event(1, RunChange::Started), Found::default());
         journal.flush().unwrap();
         assert_eq!(records(&layout), n);
     }
@@ -87,8 +87,8 @@ fn what_cannot_be_written_is_told() {
     let layout = Layout::new(dir.path());
     let (journal, drops) = open(&layout);
     fs::remove_dir_all(layout.journal()).unwrap();
-    journal.append(event(1, RunChange::Started));
-    journal.append(event(2, RunChange::Started));
+    journal.append(event(1, RunChange::Started), Found::default());
+    journal.append(event(2, RunChange::Started), Found::default());
     let _ = journal.flush();
     let told: u64 = drops
         .lock()

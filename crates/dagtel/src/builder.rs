@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use dagtel_core::catalog::naming::Naming;
 use dagtel_core::fold::{Fold, Timing};
+use dagtel_core::guard::Guard as Admission;
 use dagtel_core::key::{DEFAULT_NAMESPACE, RunKey, TryKey};
 use dagtel_core::time::Timestamp;
 use dagtel_core::value::{Attribute, SmolStr, Value};
@@ -268,7 +269,8 @@ impl Builder {
     ///
     /// # Errors
     /// When the endpoint is not one, or the spool directory cannot be used.
-    pub fn build(self) -> Result<(Dagtel, Worker), BuildError> {
+    pub fn build(mut self) -> Result<(Dagtel, Worker), BuildError> {
+        self.redact_identity();
         let config = self.config.clone()?;
         let interval = self.metric_interval.unwrap_or(config.metric_interval);
         let destination = self.destination(&config)?;
@@ -277,10 +279,11 @@ impl Builder {
         let journal = self.journal(&layout, counters.clone())?;
         let client = OutboxClient::new(journal.outbox()?, counters.clone());
         let meters = instruments::provider(client.clone(), &self.identity, interval)?;
-        let registry = Registry::new(meters.meter(instruments::SCOPE), &self.identity);
+        let registry = Registry::new(meters.meter(instruments::SCOPE), &self.identity, self.guard());
         let (commands, received) = tokio::sync::mpsc::unbounded_channel();
         let mut options = DrainerOptions::new(self.identity.clone());
         options.timing = self.timing;
+        options.guard = self.guard();
         options.metric_interval = interval;
         options.traces = destination.signals.contains(&Signal::Traces);
         options.metrics = destination.signals.contains(&Signal::Metrics);
@@ -338,7 +341,8 @@ impl Builder {
     ///
     /// # Errors
     /// When the spool directory cannot be used.
-    pub fn reporter(self) -> Result<Dagtel, BuildError> {
+    pub fn reporter(mut self) -> Result<Dagtel, BuildError> {
+        self.redact_identity();
         let layout = self.layout()?;
         let counters = Arc::new(Counters::default());
         let journal = self.journal(&layout, counters.clone())?;
@@ -351,6 +355,18 @@ impl Builder {
         inner.outbox = Some(client);
         inner.layout = Some(layout);
         Ok(Dagtel(Some(Arc::new(inner))))
+    }
+
+    /// The guard, with the rules of the configuration. Where that cannot be read, the built-in ones.
+    fn guard(&self) -> Admission {
+        Admission::new(self.config.as_ref().map(|config| config.redaction.clone()).unwrap_or_default())
+    }
+
+    /// Tags and resource pass the guard like everything else.
+    fn redact_identity(&mut self) {
+        let guard = self.guard();
+        let _ = guard.admit_attributes(&mut self.identity.tags);
+        let _ = guard.admit_attributes(&mut self.identity.resource);
     }
 
     fn journal(&self, layout: &Layout, counters: Arc<Counters>) -> Result<dagtel_drain::Journal, BuildError> {
@@ -394,6 +410,7 @@ impl Builder {
 
     fn inner(self, counters: Arc<Counters>, sink: Sink) -> Inner {
         Inner {
+            guard: self.guard(),
             namespace: self.namespace,
             sink,
             counters,

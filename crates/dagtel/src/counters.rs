@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use dagtel_core::fold::{Anomalies, Anomaly};
+use dagtel_core::guard::Found;
 use dagtel_drain::{Counts, Drainer};
 use dagtel_otlp::Signal;
 use dagtel_ship::{Seen, Status};
@@ -15,6 +16,7 @@ const SIGNALS: [Signal; 3] = [Signal::Traces, Signal::Metrics, Signal::Logs];
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     cut: AtomicU64,
+    redacted: AtomicU64,
     /// What was put into the outbox beside the drainer, by signal: items, and of live instruments and the user's own
     /// exporters requests, because how many points each holds is only known inside.
     made: [AtomicU64; 3],
@@ -73,6 +75,14 @@ impl Counters {
         }
     }
 
+    /// Counts what the guard found, where no journal takes that to whoever drains.
+    pub(crate) fn found(&self, found: Found) {
+        self.cut(found.cut);
+        if found.redacted > 0 {
+            self.redacted.fetch_add(u64::from(found.redacted), Ordering::Relaxed);
+        }
+    }
+
     /// Takes over what the drainer has counted.
     pub(crate) fn drained(&self, drainer: &Drainer) {
         let counts = drainer.counts();
@@ -110,6 +120,7 @@ impl Counters {
     pub(crate) fn anomalies(&self) -> Vec<(Anomaly, u64)> {
         let mut anomalies = lock(&self.drained).anomalies.clone();
         anomalies.add(Anomaly::Cut, self.cut.load(Ordering::Relaxed));
+        anomalies.add(Anomaly::Redacted, self.redacted.load(Ordering::Relaxed));
         anomalies.seen().collect()
     }
 

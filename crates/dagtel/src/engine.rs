@@ -11,7 +11,7 @@ use dagtel_core::event::{
     Event, Exception, Fact, RunChange, RunDetails, RunState, TaskChange, TaskState, Truth,
 };
 use dagtel_core::fold::Unfinished;
-use dagtel_core::guard;
+use dagtel_core::guard::Guard;
 use dagtel_core::key::RunKey;
 use dagtel_core::limits::KEY_BYTES;
 use dagtel_core::time::Timestamp;
@@ -46,6 +46,7 @@ pub struct Dagtel(pub(crate) Option<Arc<Inner>>);
 
 pub(crate) struct Inner {
     pub(crate) namespace: SmolStr,
+    pub(crate) guard: Guard,
     pub(crate) sink: Sink,
     pub(crate) counters: Arc<Counters>,
     pub(crate) listeners: Vec<Box<dyn Listener>>,
@@ -246,11 +247,11 @@ impl Inner {
     }
 
     pub(crate) fn record(&self, event: Event) {
-        let (event, cut) = guard::admit(event);
-        self.counters.cut(cut);
+        let (event, found) = self.guard.admit(event);
         match &self.sink {
-            Sink::Disk(journal) => journal.append(event),
+            Sink::Disk(journal) => journal.append(event, found),
             Sink::Memory(journal) => {
+                self.counters.found(found);
                 if journal.append(event).is_err() {
                     self.counters.events_dropped("journal_full", 1);
                 }

@@ -8,7 +8,6 @@ use std::time::Instant;
 
 use dagtel_core::catalog::EngineLoop;
 use dagtel_core::event::Exception;
-use dagtel_core::guard;
 use dagtel_core::id::PassKey;
 use dagtel_core::limits::{ATTRIBUTES, PASS_SPANS};
 use dagtel_core::signal::{Pass as ToldPass, PassSpan, pass_spans};
@@ -338,9 +337,9 @@ impl Trace<'_> {
             began: self.loops.began,
             number: self.number,
         };
-        let (pass, cut) = guard::admit_pass(ToldPass { key, spans, dropped });
+        let (pass, found) = self.inner.guard.admit_pass(ToldPass { key, spans, dropped });
         let Loops { identity, outbox, .. } = self.loops;
-        outbox.counters().cut(cut);
+        outbox.counters().found(found);
         for frame in dagtel_otlp::traces(pass_spans(pass), identity) {
             outbox.append_or_count(frame);
         }

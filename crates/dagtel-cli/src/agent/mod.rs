@@ -15,6 +15,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use clap::Args;
 use dagtel::config::{Config, Target};
+use dagtel_core::guard::Guard;
 use dagtel_core::value::Attribute;
 use dagtel_drain::{Drainer, DrainerOptions, Layout, Step};
 use dagtel_otlp::{Identity, Signal};
@@ -197,11 +198,20 @@ impl Agent<'_> {
         identity.resource = attributes(&self.config.resource);
         identity.tags = attributes(&self.config.tags);
         identity.prefix = self.config.prefix.as_str().into();
+        let guard = self.guard();
+        // Tags and resource pass the guard like everything else.
+        let _ = guard.admit_attributes(&mut identity.tags);
+        let _ = guard.admit_attributes(&mut identity.resource);
         identity
+    }
+
+    fn guard(&self) -> Guard {
+        Guard::new(self.config.redaction.clone())
     }
 
     fn drainer_options(&self) -> DrainerOptions {
         let mut options = DrainerOptions::new(self.identity());
+        options.guard = self.guard();
         options.metric_interval = self.config.metric_interval.max(TICK);
         options.adoption = self.config.adoption;
         options.traces = self.config.traces.off.is_none();

@@ -118,7 +118,7 @@ impl Replay {
     }
 
     fn apply(&mut self, event: Event) {
-        let (event, cut) = guard::admit(event);
+        let (event, found) = guard::admit(event);
         let at = event.event().at;
         let run = self.runs.entry(event.event().run.clone()).or_insert_with(|| Recorded {
             fold: Fold::new(Timestamp::MAX, Timing::new(Duration::ZERO, Duration::ZERO)),
@@ -127,7 +127,7 @@ impl Replay {
         });
         run.first = run.first.min(at);
         run.last = run.last.max(at);
-        run.fold.cut(cut);
+        run.fold.found(found);
         run.fold.apply(event);
     }
 

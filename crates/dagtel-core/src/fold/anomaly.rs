@@ -20,6 +20,8 @@ pub enum Anomaly {
     OverLimit,
     /// A text, a list or an attribute was cut to its limit.
     Cut,
+    /// A secret was masked ([`crate::redact`]).
+    Redacted,
 }
 
 impl Anomaly {
@@ -32,6 +34,7 @@ impl Anomaly {
         Self::UnresolvedLink,
         Self::OverLimit,
         Self::Cut,
+        Self::Redacted,
     ];
 
     /// The word for it, a value of the tag `reason`.
@@ -44,6 +47,7 @@ impl Anomaly {
             Self::UnresolvedLink => "unresolved_link",
             Self::OverLimit => "over_limit",
             Self::Cut => "cut",
+            Self::Redacted => "redacted",
         }
     }
 }

@@ -43,7 +43,7 @@ use self::task::Try;
 use crate::catalog::attribute::text as key_text;
 use crate::catalog::metric::Metric;
 use crate::event::{Event, Fact, TaskChange, TaskDetails, Truth};
-use crate::guard::Admitted;
+use crate::guard::{Admitted, Found};
 use crate::key::{RunKey, TryKey};
 use crate::limits;
 use crate::metrics::Metrics;
@@ -134,9 +134,10 @@ impl Fold {
         &self.anomalies
     }
 
-    /// Counts what the guard cut.
-    pub fn cut(&mut self, parts: u32) {
-        self.anomalies.add(Anomaly::Cut, u64::from(parts));
+    /// Counts what the guard found.
+    pub fn found(&mut self, found: Found) {
+        self.anomalies.add(Anomaly::Cut, u64::from(found.cut));
+        self.anomalies.add(Anomaly::Redacted, u64::from(found.redacted));
     }
 
     /// How many tries are not final, by queue (`""` when none is known) and state. Beyond [`limits::QUEUE_STATES`] they are

@@ -12,7 +12,7 @@ use crate::id::PassKey;
 use crate::time::Timestamp;
 use crate::value::Attribute;
 
-/// A pass of a loop, as the engine tells it. [`crate::guard::admit_pass`] holds it to the limits; only then its spans are
+/// A pass of a loop, as the engine tells it. [`crate::guard::Guard::admit_pass`] holds it to the limits; only then its spans are
 /// made.
 #[derive(Clone, Debug)]
 #[expect(clippy::exhaustive_structs, reason = "it is told by whoever makes it")]

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use dagtel_core::catalog::EngineLoop;
 use dagtel_core::event::{Exception, RunChange, RunDetails, RunState, TaskChange, TaskDetails, TaskState};
-use dagtel_core::guard::admit_pass;
+use dagtel_core::guard::Guard;
 use dagtel_core::id::{PassKey, RunIds, task_span_id};
 use dagtel_core::key::{RunKey, TryKey};
 use dagtel_core::limits;
@@ -139,7 +139,8 @@ fn any_text_in_a_pass_of_a_loop_gives_valid_requests() {
             number: 0,
         };
         let pass = Pass { key, spans: (0..limits::PASS_SPANS as u32 + 3).map(span).collect(), dropped: 0 };
-        let (pass, cut) = admit_pass(pass);
+        let (pass, found) = Guard::default().admit_pass(pass);
+        let cut = found.cut;
         assert!(cut >= 3, "spans that are too many");
         let frames = dagtel_otlp::traces(pass_spans(pass), &identity());
         let decoded: Vec<Span> =

@@ -112,9 +112,9 @@ fn what_is_too_long_is_cut_and_counted() {
     let long = "x".repeat(100_000);
     let attributes = (0..200).map(|n| (format!("k{n}").into(), Value::from(long.clone()))).collect();
     let huge = LogRecord { body: long.clone().into(), event_name: long.into(), attributes, ..record("") };
-    let (record, cut) = admit_log(huge);
+    let (record, found) = admit_log(huge);
     // The body, the name, 72 attributes that went and 128 that were cut.
-    assert_eq!(cut, 202);
+    assert_eq!(found.cut, 202);
     let decoded = records_of(&dagtel_otlp::logs(&[record], &identity())[0]).remove(0);
     assert_eq!(decoded.attributes.len(), limits::ATTRIBUTES);
     assert_eq!(decoded.event_name.len(), limits::TAG_BYTES);

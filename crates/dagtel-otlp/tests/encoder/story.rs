@@ -46,8 +46,8 @@ impl Story {
 
     fn tell(&mut self, run: &RunKey, millis: u64, fact: Fact) -> &mut Self {
         let event = Event { run: Arc::new(run.clone()), at: at(millis), truth: Truth::Reported, fact };
-        let (admitted, cut) = guard::admit(event);
-        self.cut += cut;
+        let (admitted, found) = guard::admit(event);
+        self.cut += found.cut;
         self.fold.apply(admitted);
         self
     }

@@ -118,11 +118,11 @@ impl Ours {
 
     fn changes(&mut self, events: Events) -> Vec<Change> {
         for event in events.first {
-            self.fold.apply(guard::admit(event).0);
+            self.fold.apply(guard::readmit(event).0);
         }
         let mut changes = self.fold.due(Timestamp::MAX);
         if let Some(event) = events.last {
-            self.fold.apply(guard::admit(event).0);
+            self.fold.apply(guard::readmit(event).0);
             changes.extend(self.fold.due(Timestamp::MAX));
         }
         // A fold that takes its events for late ones, or known ones, would be very fast.

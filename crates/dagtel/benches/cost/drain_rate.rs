@@ -124,7 +124,8 @@ fn journal(load: &Load, road: &Road) -> f64 {
     let writer =
         Journal::open(&layout, Durability::Process, |reason, _| panic!("{reason}")).expect("a new directory");
     for event in &load.events {
-        writer.append(guard::admit(event.clone()).0);
+        let (event, found) = guard::admit(event.clone());
+        writer.append(event, found);
     }
     drop(writer);
     let mut options = DrainerOptions::new(identity());

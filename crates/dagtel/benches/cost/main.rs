@@ -8,6 +8,7 @@ mod drain_rate;
 mod engine_thread;
 mod event_to_otlp;
 mod fold_rate;
+mod guard;
 mod instruments;
 mod journal;
 mod loops;
@@ -40,6 +41,7 @@ fn main() {
     loops::table(&mut table);
     engine_thread::table(&mut table);
     journal::table(&mut table);
+    guard::table(&mut table);
     event_to_otlp::table(&mut table);
     fold_rate::table(&mut table);
     drain_rate::table(&mut table);

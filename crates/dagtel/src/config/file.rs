@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use dagtel_core::redact::Rules;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -15,7 +16,7 @@ use super::{Environment, Said, SaidOfSignal};
 /// A file as long as this is none.
 const MOST: u64 = 1024 * 1024;
 /// The sections and their keys; `metrics_tags` has any.
-const SECTIONS: [(&str, &[&str]); 6] = [
+const SECTIONS: [(&str, &[&str]); 7] = [
     (
         "metrics",
         &[
@@ -48,6 +49,7 @@ const SECTIONS: [(&str, &[&str]); 6] = [
             "otel_key_file",
         ],
     ),
+    ("redaction", &["names", "patterns"]),
     ("http_server", &["on", "host", "port"]),
     ("spool", &["dir"]),
     ("agent", &["adoption", "shutdown_deadline"]),
@@ -173,6 +175,7 @@ impl Reading<'_> {
                 said.http_port =
                     self.whole(section, "port", 0..=65_535).and_then(|port| u16::try_from(port).ok());
             }
+            "redaction" => said.redaction = self.redaction(section),
             "spool" => said.spool = self.text_of(section, "dir").map(PathBuf::from),
             _ => {
                 let mut seconds = |key| self.whole(section, key, 0..=31_536_000).map(Duration::from_secs);
@@ -216,6 +219,29 @@ impl Reading<'_> {
         let path = self.text_of(section, key)?.into();
         let (_, value) = section.find(key)?;
         Some(Named { path, by: self.place(value.span(), key) })
+    }
+
+    fn redaction(&mut self, section: &Section<'_>) -> Rules {
+        let (names, patterns) = (self.texts(section, "names"), self.texts(section, "patterns"));
+        Rules::with_own(&names, &patterns).unwrap_or_else(|error| {
+            let place = section.find("patterns").map(|(_, value)| value.span());
+            self.wrong(place.unwrap_or_default(), &error.to_string());
+            Rules::default()
+        })
+    }
+
+    fn texts(&mut self, section: &Section<'_>, key: &str) -> Vec<String> {
+        let Some((_, value)) = section.find(key) else { return Vec::new() };
+        let list = match value.get_ref() {
+            DeValue::Array(list) => {
+                list.iter().map(|item| item.get_ref().as_str().map(str::to_owned)).collect()
+            }
+            _ => None,
+        };
+        list.unwrap_or_else(|| {
+            self.wrong(value.span(), &format!("{key} must be a list of texts"));
+            Vec::new()
+        })
     }
 
     fn endpoints(&mut self, section: &Section<'_>) -> Option<Vec<dagtel_ship::Endpoint>> {

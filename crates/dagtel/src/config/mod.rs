@@ -25,6 +25,10 @@
 //! [traces]
 //! otel_on = true                       # otel_host … otel_protocol and the files as above
 //!
+//! [redaction]                          # besides what is masked anyway (dagtel_core::redact)
+//! names = ["social_security_number"]   # attributes that are secret
+//! patterns = ["EMP-\\d{6}"]            # what is secret wherever it stands; of one with groups, the first
+//!
 //! [http_server]                        # /metrics, /healthz and /readyz of the agent
 //! on = true
 //! host = "127.0.0.1"
@@ -63,6 +67,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use dagtel_core::redact::Rules;
 use dagtel_otlp::Signal;
 use dagtel_ship::{Delivery, Endpoint, Protocol};
 
@@ -94,6 +99,8 @@ pub struct Config {
     pub service_name: Option<String>,
     /// Resource attributes.
     pub resource: Vec<(String, String)>,
+    /// By which rules secrets are masked before they are written.
+    pub redaction: Rules,
     /// The spool directory, unless it is the usual one.
     pub spool: Option<PathBuf>,
     /// Whether the agent serves `/metrics`.
@@ -160,6 +167,7 @@ pub(crate) struct Said {
     pub(crate) tags: Vec<(String, String)>,
     pub(crate) service_name: Option<String>,
     pub(crate) resource: Vec<(String, String)>,
+    pub(crate) redaction: Rules,
     pub(crate) spool: Option<PathBuf>,
     pub(crate) http_on: Option<bool>,
     pub(crate) http_host: Option<IpAddr>,
@@ -204,6 +212,7 @@ impl Config {
             tags: file.tags,
             service_name: said.service_name.or(file.service_name),
             resource: said.resource,
+            redaction: file.redaction,
             spool: said.spool.or(file.spool),
             http_on: said.http_on.or(file.http_on).unwrap_or(true),
             http_host: said.http_host.or(file.http_host).unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),

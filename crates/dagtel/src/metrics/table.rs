@@ -12,6 +12,7 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWrite
 use dagtel_core::catalog::metric::{BOUNDS, Definition, Kind};
 use dagtel_core::catalog::naming::Naming;
 use dagtel_core::catalog::registry::{Offered, own};
+use dagtel_core::guard::Guard;
 use dagtel_core::limits;
 use dagtel_core::value::SmolStr;
 use dagtel_otlp::Identity;
@@ -35,10 +36,11 @@ pub(crate) struct Registry {
     naming: Naming,
     /// Tags of every point.
     tags: Vec<KeyValue>,
+    guard: Guard,
 }
 
 impl Registry {
-    pub(crate) fn new(meter: Meter, identity: &Identity) -> Self {
+    pub(crate) fn new(meter: Meter, identity: &Identity, guard: Guard) -> Self {
         let families: Families = Offered::ALL.iter().map(|_| OnceLock::new()).collect();
         observe_folded(&meter, families.clone());
         let mut tags: Vec<KeyValue> = Vec::new();
@@ -48,7 +50,8 @@ impl Registry {
                 tags.push(tag);
             }
         }
-        Self { families, meter, prefix: identity.prefix.clone(), naming: identity.naming.clone(), tags }
+        let (prefix, naming) = (identity.prefix.clone(), identity.naming.clone());
+        Self { families, meter, prefix, naming, tags, guard }
     }
 
     /// The series with these values of the metric's tags, in their order; `""` for a tag that is not there. `None` when the
@@ -76,6 +79,7 @@ impl Registry {
             definition,
             enabled: definition.tags.iter().map(|tag| self.naming.has_tag(tag)).collect(),
             tags: self.tags.clone(),
+            guard: self.guard.clone(),
             histogram,
             scale,
             table: RwLock::default(),
@@ -93,6 +97,7 @@ struct Family {
     /// Of each tag, whether it is carried.
     enabled: Vec<bool>,
     tags: Vec<KeyValue>,
+    guard: Guard,
     histogram: Option<Histogram<f64>>,
     /// How many of the histogram's unit are a second.
     scale: f64,
@@ -143,6 +148,8 @@ impl Family {
 
     #[cold]
     fn add(&self, tags: Tags<'_>) -> Arc<Series> {
+        let masked = tags.0.map(|tag| self.guard.redact(tag));
+        let tags = Tags(masked.each_ref().map(|tag| &**tag));
         let mut table = self.write();
         if let Some(known) = table.series.get(&tags) {
             // Another thread was faster.

@@ -32,8 +32,8 @@ impl Collector {
     }
 
     pub(super) fn take(&self, event: &UsageEvent, now: Timestamp) {
-        let (record, cut) = guard::admit_log(log_record(event, now));
-        self.outbox.counters().cut(cut);
+        let (record, found) = guard::admit_log(log_record(event, now));
+        self.outbox.counters().found(found);
         for frame in dagtel_otlp::logs(&[record], &self.identity) {
             self.outbox.append_or_count(frame);
         }
