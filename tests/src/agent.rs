@@ -29,6 +29,16 @@ impl Agent {
         Self::spawn(arguments(&mut dagtel(), spool, endpoint).stdout(Stdio::null()).stderr(Stdio::null()))
     }
 
+    /// Starts one with these environment variables.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub fn start_with_environment(spool: &Path, endpoint: &str, variables: &[(&str, String)]) -> Self {
+        let mut command = dagtel();
+        arguments(&mut command, spool, endpoint).envs(variables.iter().map(|(name, value)| (name, value)));
+        Self::spawn(command.stdout(Stdio::null()).stderr(Stdio::null()))
+    }
+
     /// Starts one that may have at most so many files open, and whose messages go to the file `said`.
     ///
     /// # Panics

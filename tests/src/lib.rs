@@ -28,4 +28,4 @@ pub mod recorded;
 mod stack;
 pub mod wait;
 
-pub use stack::Stack;
+pub use stack::{Setup, Stack};

@@ -12,6 +12,15 @@ use tempfile::TempDir;
 
 const ATTEMPTS: usize = 5;
 
+/// How a collector is started, beside its ports.
+#[derive(Debug, Default)]
+pub struct Setup<'a> {
+    /// Shipped configurations, each over those before it.
+    pub configurations: &'a [&'a str],
+    /// Further environment variables.
+    pub environment: Vec<(&'static str, String)>,
+}
+
 /// A running collector, Jaeger and Prometheus. All three end when it is dropped, also when the test panics;
 /// then the ends of their logs are printed and the directory is kept.
 #[derive(Debug)]
@@ -30,6 +39,7 @@ pub struct Stack {
 struct Ports {
     otlp_grpc: u16,
     otlp_http: u16,
+    events: u16,
     metrics: u16,
     health: u16,
     collector_self: u16,
@@ -47,29 +57,38 @@ impl Stack {
     /// When they are asked for and cannot be had; the message says what is missing or shows the log.
     #[track_caller]
     pub fn start(name: &str) -> Option<Self> {
+        Self::start_as(name, &Setup { configurations: &["single.yaml"], environment: Vec::new() })
+    }
+
+    /// The same with another collector.
+    ///
+    /// # Panics
+    /// As [`Stack::start`].
+    #[track_caller]
+    pub fn start_as(name: &str, setup: &Setup<'_>) -> Option<Self> {
         if !parts::requested() {
             eprintln!("{name}: skipped: the real parts are not asked for (run `cargo xtask test`)");
             return None;
         }
         for _ in 1..ATTEMPTS {
-            match Self::try_start(name) {
+            match Self::try_start(name, setup) {
                 Ok(stack) => return Some(stack),
                 Err(error) if error.port_taken => eprintln!("{name}: a port was taken; trying other ones"),
                 Err(error) => panic!("{}", error.message),
             }
         }
-        match Self::try_start(name) {
+        match Self::try_start(name, setup) {
             Ok(stack) => Some(stack),
             Err(error) => panic!("{}", error.message),
         }
     }
 
-    fn try_start(name: &str) -> Result<Self, StartError> {
+    fn try_start(name: &str, setup: &Setup<'_>) -> Result<Self, StartError> {
         let directory = tempfile::Builder::new().prefix(&format!("dagtel-{name}-")).tempdir();
         let directory = directory.expect("a directory for temporary files can be made");
         let ports = Ports::pick();
         let mut stack = Self {
-            collector: collector(&ports, directory.path()),
+            collector: collector("collector", setup, &ports, directory.path()),
             jaeger: jaeger(&ports, directory.path()),
             prometheus: prometheus(&ports, directory.path()),
             ports,
@@ -80,6 +99,23 @@ impl Stack {
         stack.collector.try_start()?;
         stack.prometheus.try_start()?;
         Ok(stack)
+    }
+
+    /// Starts a second collector, which sends to this one, and gives where to send OTLP over gRPC to it.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[track_caller]
+    pub fn collector_before(&self, name: &'static str, mut setup: Setup<'_>) -> (Part, String) {
+        let ports = Ports::pick();
+        let directory = self.directory.path().join(name);
+        fs::create_dir_all(&directory).expect("a directory can be made");
+        let list = |port| format!("[127.0.0.1:{port}]");
+        setup.environment.push(("DAGTEL_GATEWAYS", list(self.ports.otlp_grpc)));
+        setup.environment.push(("DAGTEL_GATEWAYS_EVENTS", list(self.ports.events)));
+        let mut part = collector(name, &setup, &ports, &directory);
+        part.start();
+        (part, local(ports.otlp_grpc))
     }
 
     /// Where to send OTLP over gRPC, as `http://127.0.0.1:<port>`.
@@ -151,6 +187,7 @@ impl Ports {
         Self {
             otlp_grpc: free(),
             otlp_http: free(),
+            events: free(),
             metrics: free(),
             health: free(),
             collector_self: free(),
@@ -163,19 +200,23 @@ impl Ports {
     }
 }
 
-fn collector(ports: &Ports, directory: &Path) -> Part {
+fn collector(name: &'static str, setup: &Setup<'_>, ports: &Ports, directory: &Path) -> Part {
+    let configurations = setup.configurations.iter().map(|name| parts::shipped(name).display().to_string());
+    let mut environment = vec![
+        ("DAGTEL_OTLP_GRPC_PORT", ports.otlp_grpc.to_string()),
+        ("DAGTEL_OTLP_HTTP_PORT", ports.otlp_http.to_string()),
+        ("DAGTEL_EVENTS_PORT", ports.events.to_string()),
+        ("DAGTEL_METRICS_PORT", ports.metrics.to_string()),
+        ("DAGTEL_HEALTH_PORT", ports.health.to_string()),
+        ("DAGTEL_COLLECTOR_SELF_PORT", ports.collector_self.to_string()),
+        ("DAGTEL_JAEGER_OTLP_PORT", ports.jaeger_otlp.to_string()),
+    ];
+    environment.extend(setup.environment.iter().cloned());
     Part {
-        name: "collector",
+        name,
         program: parts::find(&parts::COLLECTOR),
-        arguments: vec!["--config".into(), parts::shipped("single.yaml").display().to_string()],
-        environment: vec![
-            ("DAGTEL_OTLP_GRPC_PORT", ports.otlp_grpc.to_string()),
-            ("DAGTEL_OTLP_HTTP_PORT", ports.otlp_http.to_string()),
-            ("DAGTEL_METRICS_PORT", ports.metrics.to_string()),
-            ("DAGTEL_HEALTH_PORT", ports.health.to_string()),
-            ("DAGTEL_COLLECTOR_SELF_PORT", ports.collector_self.to_string()),
-            ("DAGTEL_JAEGER_OTLP_PORT", ports.jaeger_otlp.to_string()),
-        ],
+        arguments: configurations.flat_map(|file| ["--config".to_owned(), file]).collect(),
+        environment,
         directory: directory.to_owned(),
         // Healthy means that every receiver listens.
         probes: vec![Probe::Http(local(ports.health))],
