@@ -1,6 +1,7 @@
 //! `dagtel doctor`: a good configuration is found good by really sending; each of many broken ones is named in one line.
 
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -51,7 +52,10 @@ fn each_broken_configuration_is_named_in_one_line() {
     std::fs::write(&file, "").unwrap();
     let off = "[metrics]\notel_on = false\n[traces]\notel_on = false\n";
     let free = "[http_server]\non = false\n";
-    let broken: [Broken<'_>; 18] = [
+    let open_to_all = dir.path().join("open_to_all");
+    std::fs::create_dir(&open_to_all).unwrap();
+    std::fs::set_permissions(&open_to_all, std::fs::Permissions::from_mode(0o777)).unwrap();
+    let broken: [Broken<'_>; 19] = [
         ("[metrics\n".into(), &[], "config.toml:1:9: no TOML"),
         (
             "\n[metric]\n".into(),
@@ -97,6 +101,11 @@ fn each_broken_configuration_is_named_in_one_line() {
         (String::new(), &[("DAGTEL_AGENT_HTTP_SERVER__PORT", "http")], "DAGTEL_AGENT_HTTP_SERVER__PORT"),
         (format!("{off}[http_server]\nport = {port}\n"), &[], "/metrics cannot be served on 127.0.0.1"),
         (format!("{off}{free}[spool]\ndir = {file:?}\n"), &[], "is a file; name another one"),
+        (
+            format!("{off}{free}[spool]\ndir = {open_to_all:?}\n"),
+            &[],
+            "can be written by everybody (mode 0777); run `chmod 0700` on it",
+        ),
         (
             format!("[metrics]\notel_on = false\n[traces]\notel_port = 1\n{free}"),
             &[],

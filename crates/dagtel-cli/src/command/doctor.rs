@@ -137,6 +137,9 @@ fn spool(layout: &Layout) -> Finding {
     if there != dir {
         return good("spool", format!("{shown}: will be made"));
     }
+    if let Err(error) = dagtel_spool::prepare_directory(dir) {
+        return bad("spool", &shown.to_string(), &format!("the spool directory is refused: {error}"));
+    }
     let parts = [layout.journal(), layout.outbox(), layout.dead_letters()];
     let streams = parts.iter().flat_map(|part| dagtel_spool::inspect(part).unwrap_or_default());
     let bytes: u64 = streams.map(|stream| stream.bytes).sum();
