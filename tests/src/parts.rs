@@ -63,6 +63,23 @@ pub fn built(name: &str) -> PathBuf {
     binary
 }
 
+/// The programs of the real parts, by the names that documentation calls them.
+///
+/// # Panics
+/// When one cannot be found.
+pub fn programs() -> Vec<(&'static str, PathBuf)> {
+    let all = [COLLECTOR, JAEGER, PROMETHEUS, PROMTOOL];
+    all.iter().map(|binary| (binary.name, find(binary))).collect()
+}
+
+/// A Python that has OpenTelemetry's SDK: Airflow's.
+///
+/// # Panics
+/// When it cannot be found.
+pub fn opentelemetry_python() -> PathBuf {
+    find(&Binary { name: "airflow-python", variable: "DAGTEL_AIRFLOW_PYTHON" })
+}
+
 /// A configuration that dagtel ships, in the checkout whose tests are running.
 pub(crate) fn shipped(name: &str) -> PathBuf {
     let tests = env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());

@@ -1,0 +1,151 @@
+//! A terminal in which a reader pastes block after block: one shell, in a directory of its own with what a checkout has, and
+//! in a network of its own, so that a guide may use the usual ports whatever else runs on this machine.
+
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::os::unix::fs::symlink;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use dagtel_system_tests::{parts, wait};
+use rustix::process::{Pid, Signal, kill_process_group};
+use tempfile::TempDir;
+
+use crate::markdown::root;
+
+/// After this long a block has hung.
+const HUNG: Duration = Duration::from_secs(120);
+/// Makes a network of one's own with nothing but loopback.
+const ALONE: [&str; 6] = ["unshare", "--map-root-user", "--net", "sh", "-c", "ip link set lo up && exec sh"];
+
+#[derive(Debug)]
+pub(crate) struct Terminal {
+    shell: Child,
+    directory: TempDir,
+    blocks: usize,
+    /// Held where networks cannot be had: then one guide at a time has the usual ports.
+    _turn: Option<File>,
+}
+
+fn networks() -> bool {
+    static ALLOWED: LazyLock<bool> = LazyLock::new(|| {
+        let mut try_out = Command::new(ALONE[0]);
+        try_out.args(&ALONE[1..5]).arg("ip link set lo up").stdout(Stdio::null()).stderr(Stdio::null());
+        try_out.status().is_ok_and(|status| status.success())
+    });
+    *ALLOWED
+}
+
+impl Terminal {
+    pub(crate) fn open() -> Self {
+        let directory =
+            tempfile::Builder::new().prefix("dagtel-guide-").tempdir().expect("a directory can be made");
+        let (work, bin) = (directory.path().join("work"), directory.path().join("bin"));
+        fs::create_dir_all(&work).and_then(|()| fs::create_dir_all(&bin)).expect("directories can be made");
+        let checkout = root().canonicalize().expect("it is there");
+        for name in ["otel-collector", "examples", "docs", "crates"] {
+            symlink(checkout.join(name), work.join(name)).expect("a link can be made");
+        }
+        for name in ["Cargo.toml", "Cargo.lock", "README.md", "ARCHITECTURE.md"] {
+            fs::copy(checkout.join(name), work.join(name)).expect("it can be copied");
+        }
+        symlink(parts::built("dagtel"), bin.join("dagtel")).expect("a link can be made");
+        if parts::requested() {
+            for (name, program) in parts::programs() {
+                symlink(program, bin.join(name)).expect("a link can be made");
+            }
+        }
+        let turn = (!networks()).then(|| {
+            let file = File::create(std::env::temp_dir().join("dagtel-guides.lock")).expect("it can be made");
+            file.lock().expect("locks can be had");
+            file
+        });
+        let mut command = if networks() {
+            let mut command = Command::new(ALONE[0]);
+            command.args(&ALONE[1..]);
+            command
+        } else {
+            Command::new("sh")
+        };
+        let path = std::env::var("PATH").unwrap_or_default();
+        let log = File::create(directory.path().join("log")).expect("it can be made");
+        command
+            .env_clear()
+            .env("PATH", format!("{}:{path}", bin.display()))
+            .env("HOME", directory.path())
+            .envs([
+                ("LANG", "C.UTF-8"),
+                ("TERM", "dumb"),
+                ("COLUMNS", "120"),
+                ("USER", "reader"),
+                ("NO_COLOR", "1"),
+            ])
+            .current_dir(&work)
+            .stdin(Stdio::piped())
+            .stdout(log.try_clone().expect("a file has two handles"))
+            .stderr(log)
+            .process_group(0);
+        let shell = command.spawn().expect("a shell can be started");
+        Self { shell, directory, blocks: 0, _turn: turn }
+    }
+
+    pub(crate) fn work(&self) -> PathBuf {
+        self.directory.path().join("work")
+    }
+
+    /// Puts a program on the PATH.
+    pub(crate) fn add_program(&self, name: &str, program: &Path) {
+        symlink(program, self.directory.path().join("bin").join(name)).expect("a link can be made");
+    }
+
+    /// Everything that was printed so far.
+    pub(crate) fn log(&self) -> String {
+        let log = fs::read(self.directory.path().join("log")).unwrap_or_default();
+        String::from_utf8_lossy(&log).into_owned()
+    }
+
+    /// Runs a block to its end, and gives where in the log it began.
+    ///
+    /// # Panics
+    /// When a command in it fails, or the last one does not although it should.
+    pub(crate) fn run(&mut self, place: &str, text: &str, fails: bool) -> usize {
+        self.blocks += 1;
+        let (before, done) = (self.log().len(), format!("@@ block {} ended with ", self.blocks));
+        let file = self.directory.path().join(format!("block-{}", self.blocks));
+        fs::write(&file, text).expect("it can be written");
+        let set = if fails { "+e" } else { "-e" };
+        let line = format!("set {set}; . {} </dev/null; printf '%s%s\\n' '{done}' \"$?\"\n", file.display());
+        let stdin = self.shell.stdin.as_mut().expect("it is piped");
+        stdin.write_all(line.as_bytes()).and_then(|()| stdin.flush()).expect("the shell reads");
+        let status = wait::until(&format!("the end of the block at {place}"), HUNG, || {
+            let ended = !matches!(self.shell.try_wait(), Ok(None));
+            let log = self.log();
+            let status = log.split_once(&done).and_then(|(_, rest)| rest.split_once('\n'));
+            match status {
+                Some((status, _)) => Ok(status.to_owned()),
+                None if ended => Ok("an end of the shell".to_owned()),
+                None => Err(log[before..].to_owned()),
+            }
+        });
+        let good = if fails { status != "0" } else { status == "0" };
+        assert!(good, "{place}: it ended with {status}:\n{text}\n{}", &self.log()[before..]);
+        before
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        // What a guide left running in the background ends with its terminal.
+        let group = Pid::from_child(&self.shell);
+        let _ = kill_process_group(group, Signal::TERM);
+        drop(self.shell.stdin.take());
+        let _ = kill_process_group(group, Signal::KILL);
+        let _ = self.shell.wait();
+        if std::thread::panicking() {
+            println!("everything that was printed:\n{}", self.log());
+        }
+    }
+}
