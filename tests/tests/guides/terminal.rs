@@ -8,7 +8,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::LazyLock;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dagtel_system_tests::{parts, wait};
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -18,8 +18,11 @@ use crate::markdown::root;
 
 /// After this long a block has hung.
 const HUNG: Duration = Duration::from_secs(120);
-/// Makes a network of one's own with nothing but loopback.
-const ALONE: [&str; 6] = ["unshare", "--map-root-user", "--net", "sh", "-c", "ip link set lo up && exec sh"];
+/// After this long a shell that was asked to end is killed.
+const GRACE: Duration = Duration::from_secs(5);
+/// Makes a network of one's own with nothing but loopback, and a set of processes that ends with its first.
+const ALONE: [&str; 8] =
+    ["unshare", "--map-root-user", "--net", "--pid", "--fork", "--kill-child", "--mount-proc", "--"];
 
 #[derive(Debug)]
 pub(crate) struct Terminal {
@@ -33,7 +36,8 @@ pub(crate) struct Terminal {
 fn networks() -> bool {
     static ALLOWED: LazyLock<bool> = LazyLock::new(|| {
         let mut try_out = Command::new(ALONE[0]);
-        try_out.args(&ALONE[1..5]).arg("ip link set lo up").stdout(Stdio::null()).stderr(Stdio::null());
+        try_out.args(&ALONE[1..]).args(["sh", "-c", "ip link set lo up"]);
+        try_out.stdout(Stdio::null()).stderr(Stdio::null());
         try_out.status().is_ok_and(|status| status.success())
     });
     *ALLOWED
@@ -65,10 +69,12 @@ impl Terminal {
         });
         let mut command = if networks() {
             let mut command = Command::new(ALONE[0]);
-            command.args(&ALONE[1..]);
+            command.args(&ALONE[1..]).args(["sh", "-c", "ip link set lo up && exec bash -m"]);
             command
         } else {
-            Command::new("sh")
+            let mut command = Command::new("bash");
+            command.arg("-m");
+            command
         };
         let path = std::env::var("PATH").unwrap_or_default();
         let log = File::create(directory.path().join("log")).expect("it can be made");
@@ -139,10 +145,14 @@ impl Terminal {
 impl Drop for Terminal {
     fn drop(&mut self) {
         // What a guide left running in the background ends with its terminal.
-        let group = Pid::from_child(&self.shell);
-        let _ = kill_process_group(group, Signal::TERM);
-        drop(self.shell.stdin.take());
-        let _ = kill_process_group(group, Signal::KILL);
+        if let Some(mut stdin) = self.shell.stdin.take() {
+            let _ = stdin.write_all(b"kill $(jobs -p) 2>/dev/null\nexit\n");
+        }
+        let asked = Instant::now();
+        while matches!(self.shell.try_wait(), Ok(None)) && asked.elapsed() < GRACE {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let _ = kill_process_group(Pid::from_child(&self.shell), Signal::KILL);
         let _ = self.shell.wait();
         if std::thread::panicking() {
             println!("everything that was printed:\n{}", self.log());

@@ -19,7 +19,7 @@ fn mounts(service: &Value) -> BTreeMap<&str, &str> {
 fn compose_runs_the_tested_files_with_pinned_images() {
     let compose = document(&otel_collector().join("docker-compose.yaml"));
     let services = compose["services"].as_object().expect("there are services");
-    assert_eq!(services.keys().collect::<Vec<_>>(), ["collector", "jaeger", "prometheus"]);
+    assert_eq!(services.keys().collect::<Vec<_>>(), ["collector", "grafana", "jaeger", "prometheus"]);
     assert_eq!(services["collector"]["image"], collector_image());
     assert_eq!(services["jaeger"]["image"], jaeger_image());
     for (name, service) in services {
@@ -62,6 +62,11 @@ fn compose_starts_each_program_with_the_file_that_is_mounted() {
     assert_eq!(file, mounted.get("./prometheus.yaml").copied());
     assert_eq!(mounted.get("prometheus"), Some(&"/prometheus"));
     assert!(prometheus.contains(&"--storage.tsdb.path=/prometheus"));
+    // The directory of rules is named beside the configuration, as the configuration names it.
+    let beside = file
+        .and_then(|file| file.rsplit_once('/'))
+        .map(|(directory, _)| directory.to_owned() + "/prometheus");
+    assert_eq!(mounted.get("./prometheus").copied(), beside.as_deref());
     let data = text(&services["collector"]["environment"]["DAGTEL_COLLECTOR_DIR"]);
     assert_eq!(mounts(&services["collector"]).get("collector"), Some(&data));
 }
@@ -71,14 +76,45 @@ fn what_compose_says_at_its_head_is_so() {
     let text = read(&otel_collector().join("docker-compose.yaml"));
     let head: String = text.lines().take_while(|line| line.starts_with('#')).collect();
     let (single, jaeger) = (Tested::new("single.yaml"), Tested::new("jaeger.yaml"));
-    for port in [single.port("DAGTEL_OTLP_GRPC_PORT"), jaeger.port("DAGTEL_JAEGER_QUERY_PORT"), 9090] {
+    for port in [single.port("DAGTEL_OTLP_GRPC_PORT"), jaeger.port("DAGTEL_JAEGER_QUERY_PORT"), 9090, 3000] {
         assert!(head.contains(&format!("http://127.0.0.1:{port}")), "port {port}");
     }
     assert_eq!(single.port("DAGTEL_JAEGER_OTLP_PORT"), jaeger.port("DAGTEL_JAEGER_OTLP_PORT"));
-    assert!(text.contains("--web.listen-address=127.0.0.1:9090"));
+    assert!(
+        text.contains("--web.listen-address=127.0.0.1:9090")
+            && text.contains("GF_SERVER_HTTP_PORT: \"3000\"")
+    );
     // What Prometheus asks is what the collector serves.
     let prometheus = read(&otel_collector().join("prometheus.yaml"));
     for port in [single.port("DAGTEL_METRICS_PORT"), single.port("DAGTEL_COLLECTOR_SELF_PORT")] {
         assert!(prometheus.contains(&format!("127.0.0.1:{port}")), "port {port}");
+    }
+}
+
+#[test]
+fn grafana_finds_its_dashboards_and_its_data_sources() {
+    let compose = document(&otel_collector().join("docker-compose.yaml"));
+    let grafana = &compose["services"]["grafana"];
+    let mounts = mounts(grafana);
+    assert_eq!(mounts.get("./grafana/provisioning"), Some(&"/etc/grafana/provisioning"));
+    let providers = document(&otel_collector().join("grafana/provisioning/dashboards/dagtel.yaml"));
+    assert_eq!(
+        Some(&text(&providers["providers"][0]["options"]["path"])),
+        mounts.get("./grafana/dashboards")
+    );
+    let hosts: BTreeMap<_, _> =
+        list(&grafana["extra_hosts"]).iter().filter_map(|host| text(host).split_once(':')).collect();
+    let sources = document(&otel_collector().join("grafana/provisioning/datasources/dagtel.yaml"));
+    let sources = list(&sources["datasources"]);
+    assert_eq!(sources.len(), 2);
+    for source in sources {
+        let url = text(&source["url"]).strip_prefix("http://").expect("it is reached by http");
+        let (host, port) = url.split_once(':').expect("it names a port");
+        assert_eq!(hosts.get(host), Some(&"127.0.0.1"), "{host}");
+        let wanted = match host {
+            "jaeger" => Tested::new("jaeger.yaml").port("DAGTEL_JAEGER_QUERY_PORT"),
+            _ => 9090,
+        };
+        assert_eq!(port, wanted.to_string(), "{host}");
     }
 }
