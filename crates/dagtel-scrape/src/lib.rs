@@ -17,5 +17,5 @@ pub use family::{Family, Labels, Sample, Value};
 pub use histogram::Buckets;
 pub use page::{Format, Page};
 pub use process::process_families;
-pub use server::{Server, Source, StartError};
+pub use server::{Parts, Server, Source, StartError};
 pub use traffic::Traffic;

@@ -4,6 +4,7 @@
 //! help texts, and ends with `# EOF`. Numbers are written as OpenMetrics wants bounds of buckets (`1.0`, `+Inf`), which the
 //! older format reads as well.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use bytes::Bytes;
@@ -55,6 +56,8 @@ pub struct Page {
     text: String,
     most: usize,
     omitted: u64,
+    /// The labels of the sample that is being written: a histogram has them on twenty lines.
+    labels: String,
 }
 
 const EOF: &str = "# EOF\n";
@@ -62,7 +65,13 @@ const EOF: &str = "# EOF\n";
 impl Page {
     /// An empty one.
     pub fn new(format: Format, most: usize) -> Self {
-        Self { format, text: String::new(), most: most.saturating_sub(EOF.len()), omitted: 0 }
+        Self {
+            format,
+            text: String::new(),
+            most: most.saturating_sub(EOF.len()),
+            omitted: 0,
+            labels: String::new(),
+        }
     }
 
     /// Bytes that are left.
@@ -112,64 +121,53 @@ impl Page {
     }
 
     fn sample(&mut self, name: &str, sample: &Sample<'_>) {
+        self.labels.clear();
+        write_labels(&mut self.labels, &sample.labels);
         match &sample.value {
-            Value::Number(value) => self.line(name, "", &sample.labels, None, *value),
+            Value::Number(value) => self.line(name, "", None, *value),
             Value::Histogram { bounds, counts, sum } => {
                 let mut below = 0;
                 let bounds = bounds.iter().copied().chain([f64::INFINITY]);
                 for (bound, count) in bounds.zip(counts.iter()) {
                     below += count;
-                    self.line(name, "_bucket", &sample.labels, Some(bound), below as f64);
+                    self.line(name, "_bucket", Some(bound), below as f64);
                 }
-                self.line(name, "_sum", &sample.labels, None, *sum);
-                self.line(name, "_count", &sample.labels, None, below as f64);
+                self.line(name, "_sum", None, *sum);
+                self.line(name, "_count", None, below as f64);
             }
             Value::Summary { count, sum } => {
-                self.line(name, "_count", &sample.labels, None, *count as f64);
-                self.line(name, "_sum", &sample.labels, None, *sum);
+                self.line(name, "_count", None, *count as f64);
+                self.line(name, "_sum", None, *sum);
             }
         }
     }
 
-    fn line(&mut self, name: &str, suffix: &str, labels: &Labels<'_>, bound: Option<f64>, value: f64) {
-        self.text.push_str(name);
-        self.text.push_str(suffix);
-        let mut mark = '{';
-        for (place, (label, value)) in labels.iter().enumerate() {
-            let label = mended(label);
-            // Two names may be mended to one; a label that stands twice makes the page unreadable.
-            if labels[..place].iter().any(|(other, _)| mended(other) == label) {
-                continue;
+    /// A line with the labels that are written.
+    fn line(&mut self, name: &str, suffix: &str, bound: Option<f64>, value: f64) {
+        let Self { text, labels, .. } = self;
+        text.push_str(name);
+        text.push_str(suffix);
+        if !labels.is_empty() || bound.is_some() {
+            text.push('{');
+            text.push_str(labels);
+            if let Some(bound) = bound {
+                text.push_str(if labels.is_empty() { "le=\"" } else { ",le=\"" });
+                number(text, bound);
+                text.push('"');
             }
-            self.text.push(mark);
-            mark = ',';
-            self.text.push_str(&label);
-            self.text.push_str("=\"");
-            escape(&mut self.text, value, true);
-            self.text.push('"');
+            text.push('}');
         }
-        if let Some(bound) = bound {
-            let _ = write!(self.text, "{mark}le=\"");
-            number(&mut self.text, bound);
-            self.text.push('"');
-            mark = ',';
-        }
-        self.text.push_str(if mark == ',' { "} " } else { " " });
-        number(&mut self.text, value);
-        self.text.push('\n');
+        text.push(' ');
+        number(text, value);
+        text.push('\n');
     }
 
-    /// Puts what another page of the same format wrote behind this one.
-    pub fn append(&mut self, written: &str) {
-        self.text.push_str(written);
+    /// What is written so far, without an end: the beginning of a page.
+    pub fn begun(self) -> Bytes {
+        self.text.into()
     }
 
-    /// What is written so far, without an end.
-    pub fn into_text(self) -> String {
-        self.text
-    }
-
-    /// The whole page.
+    /// The whole page, or the end of one that was begun.
     pub fn finish(mut self) -> Bytes {
         if self.format == Format::OpenMetrics {
             self.text.push_str(EOF);
@@ -178,31 +176,61 @@ impl Page {
     }
 }
 
+fn write_labels(text: &mut String, labels: &Labels<'_>) {
+    let mut written: Vec<Cow<'_, str>> = Vec::with_capacity(labels.len());
+    for (label, value) in labels {
+        let label = mended(label);
+        // Two names may be mended to one; a label that stands twice makes the page unreadable.
+        if written.contains(&label) {
+            continue;
+        }
+        if !text.is_empty() {
+            text.push(',');
+        }
+        text.push_str(&label);
+        text.push_str("=\"");
+        escape(text, value, true);
+        text.push('"');
+        written.push(label);
+    }
+}
+
 fn number(text: &mut String, value: f64) {
+    /// Whole numbers below this are what a double says they are, and most numbers are whole.
+    const WHOLE: f64 = 9_007_199_254_740_992.0;
     let _ = if value.is_infinite() {
         write!(text, "{}Inf", if value > 0.0 { '+' } else { '-' })
+    } else if value.fract() == 0.0 && (0.0..WHOLE).contains(&value) && value.is_sign_positive() {
+        write!(text, "{}.0", value as u64)
     } else {
         write!(text, "{value:?}")
     };
 }
 
 fn escape(text: &mut String, raw: &str, quotes: bool) {
-    for letter in raw.chars() {
-        match letter {
-            '\\' => text.push_str("\\\\"),
-            '\n' => text.push_str("\\n"),
-            '"' if quotes => text.push_str("\\\""),
-            _ => text.push(letter),
-        }
+    let mut rest = raw;
+    while let Some(place) =
+        rest.bytes().position(|byte| matches!(byte, b'\\' | b'\n') || (quotes && byte == b'"'))
+    {
+        let (plain, special) = rest.split_at(place);
+        text.push_str(plain);
+        text.push_str(match special.as_bytes()[0] {
+            b'\\' => "\\\\",
+            b'\n' => "\\n",
+            _ => "\\\"",
+        });
+        rest = &special[1..];
     }
+    text.push_str(rest);
 }
 
 /// A name that a page may have: letters, digits and underscores, no digit in front.
-fn mended(name: &str) -> std::borrow::Cow<'_, str> {
+fn mended(name: &str) -> Cow<'_, str> {
     let may = |place: usize, letter: char| {
         letter == '_' || letter.is_ascii_alphabetic() || (place > 0 && letter.is_ascii_digit())
     };
-    if !name.is_empty() && name.chars().enumerate().all(|(place, letter)| may(place, letter)) {
+    let is_plain = |byte: u8| byte == b'_' || byte.is_ascii_alphanumeric();
+    if name.starts_with(|first| may(0, first)) && name.bytes().all(is_plain) {
         return name.into();
     }
     let first = name.starts_with(|letter: char| letter.is_ascii_digit()) || name.is_empty();

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
+use bytes::buf::Chain;
+use bytes::{Buf as _, Bytes};
 use http::header::{ACCEPT, ALLOW, CONNECTION, CONTENT_TYPE};
 use http::{HeaderValue, Request, Response, StatusCode};
 use http_body_util::Full;
@@ -30,10 +31,13 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const BEAT: Duration = Duration::from_secs(1);
 const TEXT: &str = "text/plain; charset=utf-8";
 
+/// A page in two parts, so that the large one which changes less often need not be copied for every answer.
+pub type Parts = Chain<Bytes, Bytes>;
+
 /// What a server shows.
 pub trait Source: Send + Sync + 'static {
     /// The page of metrics. It is asked for on the server's thread, one page at a time.
-    fn page(&self, format: Format) -> Bytes;
+    fn page(&self, format: Format) -> Parts;
 
     /// Whether what the page is about does its work; if not, why.
     ///
@@ -176,7 +180,7 @@ impl Service {
         }
     }
 
-    fn answer(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+    fn answer(&self, request: &Request<Incoming>) -> Response<Full<Parts>> {
         let began = Instant::now();
         let (status, kind, body) = match check::check(request) {
             Ok(route) => self.routed(route, request),
@@ -188,7 +192,7 @@ impl Service {
             status,
             took: began.elapsed(),
             request_bytes: check::length(request),
-            response_bytes: body.len(),
+            response_bytes: body.remaining(),
         });
         let mut response = Response::new(Full::new(body));
         *response.status_mut() = status;
@@ -204,14 +208,14 @@ impl Service {
         response
     }
 
-    fn routed(&self, route: &'static str, request: &Request<Incoming>) -> (StatusCode, &'static str, Bytes) {
+    fn routed(&self, route: &'static str, request: &Request<Incoming>) -> (StatusCode, &'static str, Parts) {
         match route {
-            HEALTHZ => (StatusCode::OK, TEXT, Bytes::from_static(b"ok\n")),
+            HEALTHZ => (StatusCode::OK, TEXT, whole("ok\n")),
             READYZ => match self.source.ready() {
-                Ok(()) => (StatusCode::OK, TEXT, Bytes::from_static(b"ready\n")),
+                Ok(()) => (StatusCode::OK, TEXT, whole("ready\n")),
                 Err(reason) => {
                     self.traffic.failed(route, "not_ready");
-                    (StatusCode::SERVICE_UNAVAILABLE, TEXT, format!("{reason}\n").into())
+                    (StatusCode::SERVICE_UNAVAILABLE, TEXT, whole(format!("{reason}\n")))
                 }
             },
             _ => {
@@ -222,10 +226,14 @@ impl Service {
         }
     }
 
-    fn refused(&self, request: &Request<Incoming>, refusal: &Refusal) -> (StatusCode, &'static str, Bytes) {
+    fn refused(&self, request: &Request<Incoming>, refusal: &Refusal) -> (StatusCode, &'static str, Parts) {
         if let Some(route) = check::route(request) {
             self.traffic.failed(route, refusal.error_type);
         }
-        (refusal.status, TEXT, format!("{}\n", refusal.message).into())
+        (refusal.status, TEXT, whole(format!("{}\n", refusal.message)))
     }
+}
+
+fn whole(text: impl Into<Bytes>) -> Parts {
+    text.into().chain(Bytes::new())
 }

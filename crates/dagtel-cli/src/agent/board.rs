@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use dagtel_scrape::{Format, Page, Source, Traffic, limits};
+use bytes::{Buf as _, Bytes};
+use dagtel_scrape::{Format, Page, Parts, Source, Traffic, limits};
 use dagtel_ship::Status;
 
 use super::beats::{Beats, Component, Outcome};
@@ -29,11 +29,11 @@ pub(super) struct Spool {
     pub(super) destinations: Vec<(String, Arc<Status>)>,
 }
 
-/// The series of the fold in a text format, written once for as long as nothing new is told.
+/// The series of the fold in a text format, written once for as long as nothing new is told: the end of every page.
 #[derive(Debug)]
 struct Written {
     of: Vec<Arc<Told>>,
-    text: String,
+    text: Bytes,
     omitted: u64,
 }
 
@@ -88,14 +88,14 @@ impl Board {
         series::write(&mut page, &named);
         let omitted = page.omitted();
         let of = named.into_iter().map(|(_, told)| told).collect();
-        let written = Arc::new(Written { of, text: page.into_text(), omitted });
+        let written = Arc::new(Written { of, text: page.finish(), omitted });
         cache.insert(format, written.clone());
         written
     }
 }
 
 impl Source for Board {
-    fn page(&self, format: Format) -> Bytes {
+    fn page(&self, format: Format) -> Parts {
         let spools = lock(&self.spools).clone();
         let written = self.written(format, &spools);
         let mut families = lock(&self.beats).families(&spools, Instant::now());
@@ -107,8 +107,7 @@ impl Source for Board {
         for family in &families {
             page.family(family, page.room());
         }
-        page.append(&written.text);
-        page.finish()
+        page.begun().chain(written.text.clone())
     }
 
     fn ready(&self) -> Result<(), String> {
