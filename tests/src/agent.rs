@@ -59,9 +59,19 @@ impl Agent {
     /// # Panics
     /// When it cannot be started, or does not serve.
     pub fn start_serving(spool: &Path, endpoint: &str) -> (Self, SocketAddr) {
+        Self::start_serving_at(spool, endpoint, 0)
+    }
+
+    /// The same at a port of the caller's choice.
+    ///
+    /// # Panics
+    /// When it cannot be started, or does not serve.
+    pub fn start_serving_at(spool: &Path, endpoint: &str, port: u16) -> (Self, SocketAddr) {
         let mut command = dagtel();
         arguments(&mut command, spool, endpoint).stdout(Stdio::null()).stderr(Stdio::piped());
-        command.env("DAGTEL_AGENT_HTTP_SERVER__ON", "true").env("DAGTEL_AGENT_HTTP_SERVER__PORT", "0");
+        command
+            .env("DAGTEL_AGENT_HTTP_SERVER__ON", "true")
+            .env("DAGTEL_AGENT_HTTP_SERVER__PORT", port.to_string());
         let mut agent = Self::spawn(&mut command);
         let mut said = BufReader::new(agent.0.stderr.take().expect("its messages are piped")).lines();
         let address = loop {
@@ -90,9 +100,21 @@ impl Agent {
     /// # Panics
     /// When the system does not tell.
     pub fn resident_kib(&self) -> u64 {
+        self.status("VmRSS:")
+    }
+
+    /// Kibibytes of memory that it had resident at most.
+    ///
+    /// # Panics
+    /// When the system does not tell.
+    pub fn peak_kib(&self) -> u64 {
+        self.status("VmHWM:")
+    }
+
+    fn status(&self, word: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.0.id()));
         let status = status.expect("Linux tells of a process in /proc");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("VmRSS is among it");
+        let line = status.lines().find_map(|line| line.strip_prefix(word)).expect("memory is among it");
         line.trim().trim_end_matches(" kB").parse().expect("it is a number")
     }
 

@@ -83,21 +83,20 @@ impl Exposition {
     }
 
     fn check_histograms(&self) -> Result<(), String> {
+        let mut buckets: BTreeMap<(&str, Labels), Vec<(f64, f64)>> = BTreeMap::new();
+        for ((name, labels), value) in &self.samples {
+            if let Some(family) = name.strip_suffix("_bucket").filter(|family| self.is(family, "histogram")) {
+                let mut labels = labels.clone();
+                let bound = labels.remove("le").ok_or("a bucket without a bound")?;
+                buckets.entry((family, labels)).or_default().push((float(&bound)?, *value));
+            }
+        }
         for ((name, labels), count) in &self.samples {
             let Some(family) = name.strip_suffix("_count").filter(|family| self.is(family, "histogram"))
             else {
                 continue;
             };
-            let mut buckets = Vec::new();
-            for ((other, with), value) in &self.samples {
-                let mut without = with.clone();
-                if other.strip_suffix("_bucket") == Some(family)
-                    && let Some(bound) = without.remove("le")
-                    && without == *labels
-                {
-                    buckets.push((float(&bound)?, *value));
-                }
-            }
+            let mut buckets = buckets.remove(&(family, labels.clone())).unwrap_or_default();
             buckets.sort_by(|a, b| a.0.total_cmp(&b.0));
             let rises = buckets.is_sorted_by(|a, b| a.1 <= b.1);
             let whole = buckets.last().is_some_and(|(bound, value)| bound.is_infinite() && value == count);
@@ -105,7 +104,10 @@ impl Exposition {
                 return Err(format!("the histogram {family} {labels:?} is torn: {buckets:?}, {count}"));
             }
         }
-        Ok(())
+        match buckets.into_keys().next() {
+            Some((family, labels)) => Err(format!("the histogram {family} {labels:?} has no count")),
+            None => Ok(()),
+        }
     }
 
     /// Whether a family is of this kind.

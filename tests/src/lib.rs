@@ -17,6 +17,7 @@
 pub mod agent;
 pub mod command;
 pub mod exposition;
+pub mod families;
 mod http;
 pub mod jaeger;
 pub mod monitoring;

@@ -48,6 +48,31 @@ impl Client {
         answer.data.result.into_iter().map(RawSample::read).collect()
     }
 
+    /// The kind of each family that a job's targets show, by its name; a counter's is without `_total`.
+    ///
+    /// # Errors
+    /// What kept Prometheus from answering.
+    pub fn kinds(&self, job: &str) -> Result<BTreeMap<String, String>, String> {
+        #[derive(Deserialize)]
+        struct Metadata {
+            data: Vec<Family>,
+        }
+        #[derive(Deserialize)]
+        struct Family {
+            metric: String,
+            #[serde(rename = "type")]
+            kind: String,
+        }
+        let url = format!("{}/api/v1/targets/metadata", self.base);
+        let of = format!("{{job=\"{job}\"}}");
+        let answer: Metadata = http::json(&self.agent, &url, &[("match_target", &of)])?;
+        let name = |family: &Family| match family.kind.as_str() {
+            "counter" => family.metric.trim_end_matches("_total").to_owned(),
+            _ => family.metric.clone(),
+        };
+        Ok(answer.data.into_iter().map(|family| (name(&family), family.kind)).collect())
+    }
+
     /// Asks until the answer is the wanted one.
     ///
     /// # Panics

@@ -29,7 +29,7 @@ pub struct Stack {
     pub collector: Part,
     /// Jaeger; what it holds is in memory, so killing it loses it.
     pub jaeger: Part,
-    /// Prometheus, which asks the collector once a second.
+    /// Prometheus, which asks the collector, and an agent at its port, once a second.
     pub prometheus: Part,
     ports: Ports,
     directory: TempDir,

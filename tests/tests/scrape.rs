@@ -5,18 +5,16 @@
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use dagtel::{DagRun, Dagtel, TaskInstance};
 use dagtel_system_tests::agent::Agent;
 use dagtel_system_tests::exposition::Exposition;
+use dagtel_system_tests::families::{self, Published, PythonWriter};
 use dagtel_system_tests::{parts, prometheus, wait::until};
 use dagtel_testkit::Collector;
 
 const LONG: Duration = Duration::from_secs(20);
-/// Name, type and labels of every family on the page of the agents that the names come from.
-const PUBLISHED: &str = include_str!("agent_families.tsv");
 
 fn open(at: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(at).expect("the agent listens");
@@ -51,30 +49,6 @@ fn reporter(spool: &Path) -> Dagtel {
     Dagtel::builder("w").spool(spool).reporter().expect("the spool can be used")
 }
 
-/// A Python process that lives until it is told to end, with the published writer.
-fn python(spool: &Path) -> std::process::Child {
-    let script = "
-import sys
-from dagtel_events import Events
-event = Events(sys.argv[1], 'd', 'r')
-event.heartbeat('etl')
-values = [dict(name=f'dag_processor_{name}', value=3) for name in ('heartbeat_dags_sent_total',
-    'results_queue_depth', 'cache_hits_total', 'cache_misses_total', 'cache_size')]
-other = Events(sys.argv[1], 'd', 'r')
-other.write(dict(event='metrics', component='dag_processor', healthy=False, values=values))
-sys.stdin.read()
-";
-    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/python");
-    Command::new("python3")
-        .args(["-c", script])
-        .arg(spool)
-        .env("PYTHONPATH", examples)
-        .env("PYTHONDONTWRITEBYTECODE", "1")
-        .stdin(std::process::Stdio::piped())
-        .spawn()
-        .expect("python3 is installed")
-}
-
 #[test]
 fn every_published_family_is_there_with_type_and_labels() {
     let (dir, collector) = (tempfile::tempdir().unwrap(), Collector::start());
@@ -91,7 +65,7 @@ fn every_published_family_is_there_with_type_and_labels() {
     });
     get(at, "/nowhere", "");
     talk(at, b"POST /metrics HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
-    let mut python = python(dir.path());
+    let python = PythonWriter::start(dir.path());
     let shown = until("a whole page", LONG, || {
         let page = page(at)?;
         let all = page.value("dag_processor_cache_size", &[]) == Some(3.0)
@@ -101,14 +75,13 @@ fn every_published_family_is_there_with_type_and_labels() {
             && page.labels("python_info").len() == 1;
         if all { Ok(page) } else { Err(format!("{:?}", page.samples)) }
     });
-    for family in PUBLISHED.lines() {
-        let [name, kind, labels] = family.split('\t').collect::<Vec<_>>()[..] else { panic!("{family}") };
+    for family in families::published() {
+        let Published { name, kind, .. } = family;
         assert!(shown.is(name, kind), "{name} is no {kind}");
         assert!(!shown.helps[name].is_empty());
-        let suffix = if kind == "histogram" || kind == "summary" { "_count" } else { "" };
-        let series = shown.labels(&format!("{name}{suffix}"));
+        let series = shown.labels(&family.series());
         assert!(!series.is_empty(), "{name} has no series");
-        for label in labels.split(',').filter(|label| !label.is_empty()) {
+        for label in family.labels {
             assert!(
                 series.iter().all(|labels| labels.contains_key(label)),
                 "{name} without {label}: {series:?}"
@@ -124,8 +97,7 @@ fn every_published_family_is_there_with_type_and_labels() {
     assert_eq!(get(at, "/healthz", "").0, 200);
     assert_eq!(get(at, "/readyz", ""), (200, "ready\n".to_owned()));
     check_open_metrics(at);
-    drop(python.stdin.take());
-    python.wait().unwrap();
+    drop(python);
     until("python gone", LONG, || {
         page(at).and_then(|page| match page.labels("python_info").len() {
             0 => Ok(()),
