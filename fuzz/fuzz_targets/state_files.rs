@@ -28,7 +28,7 @@ fuzz_target!(|data: &[u8]| {
         0 => positions(data),
         1 => positions(&[data, &crc(data).to_le_bytes()].concat()),
         2 => state(data),
-        _ => state(&[b"dagtelS1", &crc(data).to_le_bytes()[..], data].concat()),
+        _ => state(&[b"dagtelS4", &crc(data).to_le_bytes()[..], data].concat()),
     }
 });
 

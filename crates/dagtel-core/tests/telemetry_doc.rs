@@ -7,7 +7,7 @@ use std::path::Path;
 
 use dagtel_core::catalog::metric::{BOUNDS, DEFAULT_PREFIX, Kind};
 use dagtel_core::catalog::registry::{self, Entry, Source};
-use dagtel_core::catalog::{attribute, error_type, event, link, span};
+use dagtel_core::catalog::{attribute, error_type, event, link, log, span};
 use dagtel_core::limits::{self, TAG_SETS};
 
 #[test]
@@ -29,8 +29,14 @@ fn the_published_list_is_up_to_date() {
 #[test]
 fn it_has_a_row_for_everything() {
     let document = document();
-    let words =
-        [span::DESCRIBED, event::DESCRIBED, link::DESCRIBED, error_type::DESCRIBED, attribute::DESCRIBED];
+    let words = [
+        span::DESCRIBED,
+        event::DESCRIBED,
+        link::DESCRIBED,
+        log::DESCRIBED,
+        error_type::DESCRIBED,
+        attribute::DESCRIBED,
+    ];
     let names = words.concat().into_iter().map(|(name, _)| name);
     for name in names.chain(registry::entries().map(|entry| entry.definition.name)) {
         assert!(document.contains(&format!("| `{name}")), "{name}");
@@ -52,6 +58,7 @@ fn document() -> String {
     words(&mut out, "Links of spans", "`link.type`", link::DESCRIBED);
     words(&mut out, "Values of `error.type`", "value", error_type::DESCRIBED);
     out.push_str("All others come from the engine.\n\n");
+    words(&mut out, "Log records", "event name", log::DESCRIBED);
     words(&mut out, "Attributes", "key", attribute::DESCRIBED);
     metrics(&mut out);
     let count = |what: fn(&Source) -> bool| registry::entries().filter(|entry| what(&entry.source)).count();

@@ -11,10 +11,15 @@ const EVENT_V1: u8 = 1;
 /// counts go the way of its events.
 const FOUND_V1: u8 = 2;
 
+/// The kind of a record that holds an event of a process on another host, whose agent forwarded it, and will forward what
+/// the death of that process means.
+const RECEIVED_V1: u8 = 3;
+
 /// What a record of the journal holds.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Decoded {
     Event(Event),
+    Received(Event),
     Found(Found),
 }
 
@@ -22,6 +27,11 @@ pub(crate) enum Decoded {
 pub(crate) fn encode(event: &Admitted, buffer: &mut Vec<u8>) -> Option<u8> {
     postcard::serialize_with_flavor(event.event(), Buffer(buffer)).ok()?;
     Some(EVENT_V1)
+}
+
+/// Appends the bytes of the record of an event that was received, and returns its kind.
+pub(crate) fn encode_received(event: &Admitted, buffer: &mut Vec<u8>) -> Option<u8> {
+    encode(event, buffer).map(|_| RECEIVED_V1)
 }
 
 /// Appends the bytes of the record of what the guard found, and returns its kind.
@@ -55,6 +65,7 @@ impl Flavor for Buffer<'_> {
 pub(crate) fn decode(kind: u8, payload: &[u8]) -> Option<Decoded> {
     match kind {
         EVENT_V1 => postcard::from_bytes(payload).ok().map(Decoded::Event),
+        RECEIVED_V1 => postcard::from_bytes(payload).ok().map(Decoded::Received),
         FOUND_V1 => postcard::from_bytes(payload).ok().map(Decoded::Found),
         _ => None,
     }
@@ -96,6 +107,8 @@ mod tests {
         let mut bytes = Vec::new();
         let kind = encode(&admitted, &mut bytes).unwrap();
         assert_eq!(decode(kind, &bytes).unwrap(), Decoded::Event(event()));
+        let received = encode_received(&admitted, &mut Vec::new()).unwrap();
+        assert_eq!(decode(received, &bytes).unwrap(), Decoded::Received(event()));
         assert_eq!(decode(kind + 9, &bytes), None);
         assert_eq!(decode(kind, &bytes[..5]), None);
     }

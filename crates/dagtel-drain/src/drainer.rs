@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use dagtel_core::event::report::MetricsLine;
 use dagtel_core::fold::{Fold, Timing};
-use dagtel_core::guard::{Guard, readmit};
+use dagtel_core::guard::{Admitted, Found, Guard, readmit};
 use dagtel_core::signal::spans;
 use dagtel_core::time::Timestamp;
 use dagtel_otlp::{Frame, Identity, Signal, record};
@@ -37,6 +37,9 @@ pub struct DrainerOptions {
     pub traces: bool,
     /// Whether metrics are; they are counted all the same.
     pub metrics: bool,
+    /// Whether events are, for an agent elsewhere that folds them. They are folded here all the same: a restarted engine
+    /// must find its open runs.
+    pub events: bool,
 }
 
 impl DrainerOptions {
@@ -50,6 +53,7 @@ impl DrainerOptions {
             guard: Guard::default(),
             traces: true,
             metrics: true,
+            events: false,
         }
     }
 }
@@ -83,6 +87,8 @@ pub struct Drainer {
     counts_at_start: Counts,
     /// What living processes said of themselves last, by the name of their file. Not saved: they will say it again.
     pub(crate) reports: BTreeMap<String, MetricsLine>,
+    /// Events to be put into the outbox by this step.
+    pub(crate) forward: Vec<Admitted>,
     lock: DirLock,
 }
 
@@ -137,8 +143,10 @@ impl Drainer {
             metrics_due: Timestamp::MIN,
             counts_at_start: Counts::default(),
             reports: BTreeMap::new(),
+            forward: Vec::new(),
             lock,
         };
+        drainer.state.fold.set_timing(drainer.options.timing);
         drainer.counts_at_start = drainer.state.counts.clone();
         drainer
             .append_pending()
@@ -218,6 +226,7 @@ impl Drainer {
         let changes = if step.more { Vec::new() } else { self.state.fold.due(watermark) };
         let spans = spans(changes).filter(|_| self.options.traces);
         let mut frames = dagtel_otlp::traces(spans, &self.options.identity);
+        frames.extend(self.forwarded(now.into()));
         if self.options.metrics && Timestamp::from(now) >= self.metrics_due && !step.more {
             frames.extend(self.metrics(now.into()));
         }
@@ -248,6 +257,13 @@ impl Drainer {
         Ok(())
     }
 
+    fn forwarded(&mut self, now: Timestamp) -> Vec<Frame> {
+        let events = std::mem::take(&mut self.forward);
+        let (frames, cut) = dagtel_otlp::events(&events, now, &self.options.identity);
+        self.state.fold.found(Found { cut, redacted: 0 });
+        frames
+    }
+
     fn metrics(&mut self, now: Timestamp) -> Vec<Frame> {
         self.metrics_due = now.saturating_add(self.options.metric_interval);
         let mut identity = self.options.identity.clone();
@@ -261,13 +277,15 @@ impl Drainer {
         for frame in &frames {
             match frame.signal {
                 Signal::Traces => self.state.counts.spans += frame.items as u64,
+                Signal::Events => self.state.counts.forwarded += frame.items as u64,
                 _ => self.state.counts.points += frame.items as u64,
             }
         }
         let first = self.state.next_frame;
         self.state.next_frame += frames.len() as u64;
-        self.state.pending =
-            (first..).zip(frames).map(|(number, frame)| Numbered::new(number, frame)).collect();
+        // Those of a step whose state could not be saved are still there.
+        let numbered = (first..).zip(frames).map(|(number, frame)| Numbered::new(number, frame));
+        self.state.pending.extend(numbered);
         state::save(&self.layout.state(), &self.state)?;
         let pending = std::mem::take(&mut self.state.pending);
         self.append(&pending);

@@ -180,7 +180,7 @@ fn reason(error: AppendError) -> &'static str {
 }
 
 /// Transitions are kept longer than details when there is no room for both.
-fn class(event: &Admitted) -> Class {
+pub(crate) fn class(event: &Admitted) -> Class {
     use dagtel_core::event::{RunChange, TaskChange};
     match &event.event().fact {
         Fact::Run { change: RunChange::Updated, .. } | Fact::Task { change: TaskChange::Updated, .. } => {

@@ -15,11 +15,16 @@
 //!
 //! When a writer is dead (its kernel lock is free) and a try that it started has no end, the try is closed as lost at
 //! the writer's last sign of life.
+//!
+//! With [`DrainerOptions::events`] what comes out of a step are the events themselves, as log records for an agent
+//! elsewhere that folds them, also those that the death of a writer means. That agent puts what it receives into its own
+//! journal ([`Intake`]).
 
 mod batch;
 mod codec;
 mod drainer;
 mod inbox;
+mod intake;
 mod journal;
 mod layout;
 mod outbox;
@@ -31,6 +36,7 @@ mod state;
 pub use dagtel_spool::{AppendError, Durability, WriterId};
 pub use drainer::{Drainer, DrainerOptions, OpenError, Step};
 pub use inbox::{InboxCounts, InboxFile, inbox_files};
+pub use intake::{Intake, IntakeError};
 pub use journal::Journal;
 pub use layout::{DIR_VARIABLE, Layout};
 pub use outbox::OutboxWriter;

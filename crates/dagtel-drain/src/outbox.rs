@@ -79,10 +79,9 @@ impl OutboxWriter {
 
     pub(crate) fn append_numbered(&self, frame: &Numbered) -> Result<(), AppendError> {
         // A later metric frame says all that an earlier one said.
-        let class = if record::signal_of(frame.kind) == Some(Signal::Traces) {
-            Class::Lifecycle
-        } else {
-            Class::Detail
+        let class = match record::signal_of(frame.kind) {
+            Some(Signal::Traces | Signal::Events) => Class::Lifecycle,
+            _ => Class::Detail,
         };
         let writer = self.writer().map_err(|_| AppendError::Io(io::ErrorKind::NotFound))?;
         let payload = record::payload(frame.number, &frame.body);

@@ -40,7 +40,8 @@ impl Drainer {
                 for record in &batch.records {
                     budget = budget.saturating_sub(record.payload.len());
                     match codec::decode(record.kind, &record.payload) {
-                        Some(Decoded::Event(event)) => self.read_event(&owner, readmit(event), step),
+                        Some(Decoded::Event(event)) => self.read_event(Some(&owner), readmit(event), step),
+                        Some(Decoded::Received(event)) => self.read_event(None, readmit(event), step),
                         Some(Decoded::Found(found)) => self.state.fold.found(found),
                         None => self.state.counts.drop_events("unreadable", 1),
                     }
@@ -87,7 +88,7 @@ impl Drainer {
             let owner = Owner::Inbox(name);
             for event in lines.events {
                 let admitted = self.options.guard.admit(event);
-                self.read_event(&owner, admitted, step);
+                self.read_event(Some(&owner), admitted, step);
             }
             self.state.counts.drop_events("bad_line", lines.bad.bad_lines);
             step.inbox.bad_lines += lines.bad.bad_lines;
@@ -103,15 +104,20 @@ impl Drainer {
         Ok(())
     }
 
-    fn read_event(&mut self, owner: &Owner, admitted: (Admitted, Found), step: &mut Step) {
+    fn read_event(&mut self, owner: Option<&Owner>, admitted: (Admitted, Found), step: &mut Step) {
         step.events += 1;
         self.state.counts.events += 1;
-        self.state.owners.note(owner, admitted.0.event());
+        if let Some(owner) = owner {
+            self.state.owners.note(owner, admitted.0.event());
+        }
         self.apply(admitted);
     }
 
     pub(crate) fn apply(&mut self, (event, found): (Admitted, Found)) {
         self.state.fold.found(found);
+        if self.options.events {
+            self.forward.push(event.clone());
+        }
         self.state.fold.apply(event);
     }
 }

@@ -32,7 +32,9 @@ pub fn recover(layout: &Layout) -> io::Result<Vec<Unfinished>> {
         loop {
             let batch = reader.read(stream.id, *position, READ_BYTES)?;
             for record in &batch.records {
-                if let Some(Decoded::Event(event)) = codec::decode(record.kind, &record.payload) {
+                if let Some(Decoded::Event(event) | Decoded::Received(event)) =
+                    codec::decode(record.kind, &record.payload)
+                {
                     fold.apply(readmit(event).0);
                 }
             }

@@ -14,7 +14,7 @@ use crate::inbox::InboxPosition;
 use crate::outbox::Numbered;
 use crate::owners::Owners;
 
-const MAGIC: &Magic = b"dagtelS3";
+const MAGIC: &Magic = b"dagtelS4";
 
 /// Everything that a drainer must know to go on where another one stopped.
 #[derive(Debug, Serialize, Deserialize)]
@@ -44,6 +44,8 @@ pub struct Counts {
     pub spans: u64,
     /// Metric points made.
     pub points: u64,
+    /// Log records of events made.
+    pub forwarded: u64,
 }
 
 impl Counts {

@@ -1,8 +1,8 @@
 //! One encoded OTLP request.
 
-/// The three signals of OTLP.
+/// What a request carries: one of the three signals of OTLP, or events, which travel as logs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[expect(clippy::exhaustive_enums, reason = "a fourth signal must not be overlooked anywhere")]
+#[expect(clippy::exhaustive_enums, reason = "a further signal must not be overlooked anywhere")]
 pub enum Signal {
     /// `ExportTraceServiceRequest`.
     Traces,
@@ -10,15 +10,27 @@ pub enum Signal {
     Metrics,
     /// `ExportLogsServiceRequest`.
     Logs,
+    /// `ExportLogsServiceRequest` with events for an agent that folds ([`crate::events`]): a destination of their own, and
+    /// not to be dropped as readily as logs.
+    Events,
 }
 
 impl Signal {
-    /// The word for it, as in OTLP/HTTP's paths.
+    /// The word for it, as it is counted.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Traces => "traces",
             Self::Metrics => "metrics",
             Self::Logs => "logs",
+            Self::Events => "events",
+        }
+    }
+
+    /// The word in OTLP/HTTP's paths.
+    pub const fn path(self) -> &'static str {
+        match self {
+            Self::Events => Self::Logs.as_str(),
+            signal => signal.as_str(),
         }
     }
 }

@@ -8,13 +8,15 @@
 
 pub mod capped;
 mod encode;
+mod event;
 mod frame;
 mod identity;
 pub mod record;
 mod split;
 mod wire;
 
-pub use encode::{logs, metrics, traces};
+pub use encode::{events, logs, metrics, traces};
+pub use event::{NotAnEvent, event_of};
 pub use frame::{Frame, Signal};
 pub use identity::Identity;
 pub use split::halves;

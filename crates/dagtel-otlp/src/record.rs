@@ -16,6 +16,7 @@ pub const fn kind_of(signal: Signal) -> u8 {
         Signal::Traces => 1,
         Signal::Metrics => 2,
         Signal::Logs => 3,
+        Signal::Events => 4,
     }
 }
 
@@ -25,6 +26,7 @@ pub const fn signal_of(kind: u8) -> Option<Signal> {
         1 => Some(Signal::Traces),
         2 => Some(Signal::Metrics),
         3 => Some(Signal::Logs),
+        4 => Some(Signal::Events),
         _ => None,
     }
 }
@@ -49,7 +51,7 @@ mod tests {
 
     #[test]
     fn records_read_back() {
-        for signal in [Signal::Traces, Signal::Metrics, Signal::Logs] {
+        for signal in [Signal::Traces, Signal::Metrics, Signal::Logs, Signal::Events] {
             assert_eq!(signal_of(kind_of(signal)), Some(signal));
         }
         assert_eq!(parse(&payload(7, b"abc")), Some((7, &b"abc"[..])));

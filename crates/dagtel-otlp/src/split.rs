@@ -15,7 +15,9 @@ pub fn halves(signal: Signal, body: &[u8]) -> Option<[Frame; 2]> {
     match signal {
         Signal::Traces => split(signal, ExportTraceServiceRequest::decode(body).ok()?, keep_spans),
         Signal::Metrics => split(signal, ExportMetricsServiceRequest::decode(body).ok()?, keep_metrics),
-        Signal::Logs => split(signal, ExportLogsServiceRequest::decode(body).ok()?, keep_logs),
+        Signal::Logs | Signal::Events => {
+            split(signal, ExportLogsServiceRequest::decode(body).ok()?, keep_logs)
+        }
     }
 }
 

@@ -60,7 +60,7 @@ impl HttpExporter {
         let body = if self.delivery.gzip { compress(body) } else { body.to_vec() };
         let mut request = Request::builder()
             .method(Method::POST)
-            .uri(format!("{}/v1/{}", self.base, signal.as_str()))
+            .uri(format!("{}/v1/{}", self.base, signal.path()))
             .header(CONTENT_TYPE, "application/x-protobuf")
             .body(Full::new(body.into()))?;
         if self.delivery.gzip {

@@ -40,7 +40,7 @@ impl Stdout {
         let line = match signal {
             Signal::Traces => json::<ExportTraceServiceRequest>(body),
             Signal::Metrics => json::<ExportMetricsServiceRequest>(body),
-            Signal::Logs => json::<ExportLogsServiceRequest>(body),
+            Signal::Logs | Signal::Events => json::<ExportLogsServiceRequest>(body),
         };
         let line = match line {
             Ok(line) => line,

@@ -331,6 +331,7 @@ impl Builder {
             Signal::Traces => on(&config.traces),
             Signal::Metrics => on(&config.metrics),
             Signal::Logs => on(&config.traces) || on(&config.metrics),
+            Signal::Events => false,
         });
         Ok(destination)
     }

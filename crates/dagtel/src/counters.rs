@@ -10,6 +10,7 @@ use dagtel_drain::{Counts, Drainer};
 use dagtel_otlp::Signal;
 use dagtel_ship::{Seen, Status};
 
+/// What an engine tells of. Events are forwarded by agents.
 const SIGNALS: [Signal; 3] = [Signal::Traces, Signal::Metrics, Signal::Logs];
 
 /// Counters that all parts of one pipeline share.
@@ -19,7 +20,7 @@ pub(crate) struct Counters {
     redacted: AtomicU64,
     /// What was put into the outbox beside the drainer, by signal: items, and of live instruments and the user's own
     /// exporters requests, because how many points each holds is only known inside.
-    made: [AtomicU64; 3],
+    made: [AtomicU64; 4],
     /// By what was dropped and why, before the shipper had it.
     dropped: Mutex<BTreeMap<(&'static str, &'static str), u64>>,
     drained: Mutex<Drained>,
@@ -139,7 +140,7 @@ impl Counters {
         let made = match signal {
             Signal::Traces => drained.spans,
             Signal::Metrics => drained.points,
-            Signal::Logs => 0,
+            Signal::Logs | Signal::Events => 0,
         };
         let drops = drops.iter().filter(|((what, _), _)| *what == signal.as_str());
         Tally {

@@ -51,6 +51,22 @@ fn defaults_then_file_then_environment_then_code() {
 }
 
 #[test]
+fn events_go_only_where_somebody_says() {
+    let variables = [("OTEL_EXPORTER_OTLP_ENDPOINT", "http://all:4317"), ("OTEL_EXPORTER_OTLP_TIMEOUT", "7")];
+    let config = load("", &variables);
+    assert_eq!(
+        (sent(&config), config.receive),
+        (vec!["http://all:4317 grpc traces+metrics".to_owned()], None)
+    );
+    let config = load("[agent]\nforward = \"http://fold:4319\"\npatience = 7", &variables);
+    assert_eq!(sent(&config)[1], "http://fold:4319 grpc events");
+    assert_eq!(config.forward.targets[0].delivery.timeout, Duration::from_millis(7));
+    let config = load("[agent]\nreceive = \"127.0.0.1:4320\"\ngrace = 1\npatience = 7", &variables);
+    assert_eq!(config.receive, "127.0.0.1:4320".parse().ok());
+    assert_eq!((config.grace, config.patience), (Duration::from_secs(1), Duration::from_secs(7)));
+}
+
+#[test]
 fn the_standard_variables_are_honoured() {
     let config = load(
         "",

@@ -1,17 +1,20 @@
 //! What the agent shows of itself at `/metrics`: its threads write here what they do, and a scrape reads it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::{Buf as _, Bytes};
-use dagtel_scrape::{Format, Page, Parts, Source, Traffic, limits};
+use dagtel_core::catalog::agent;
+use dagtel_scrape::{Family, Format, Page, Parts, Source, Traffic, Value, limits};
 use dagtel_ship::Status;
 
-use super::beats::{Beats, Component, Outcome};
+use super::beats::{self, Beats, Component};
 use super::families;
+use super::receive::Outcome;
 use super::series;
 use super::told::Told;
+use crate::terminal;
 
 /// Shared by all threads of an agent.
 #[derive(Debug)]
@@ -20,6 +23,15 @@ pub(super) struct Board {
     beats: Mutex<Beats>,
     spools: Mutex<BTreeMap<String, Spool>>,
     written: Mutex<BTreeMap<Format, Arc<Written>>>,
+    intake: Mutex<Intake>,
+}
+
+/// What became of the log records that were received.
+#[derive(Debug, Default)]
+struct Intake {
+    records: BTreeMap<Outcome, u64>,
+    /// Of which outcomes it was said on standard error what is wrong: the page counts on.
+    said: BTreeSet<Outcome>,
 }
 
 /// A directory that is drained.
@@ -44,16 +56,46 @@ impl Board {
             beats: Mutex::new(Beats::new()),
             spools: Mutex::default(),
             written: Mutex::default(),
+            intake: Mutex::default(),
         }
     }
 
+    /// Counts log records that were received, and says on standard error what is wrong with them.
+    pub(super) fn intake(&self, outcome: Outcome, records: u64, wrong: Option<String>) {
+        if records == 0 {
+            return;
+        }
+        let mut intake = lock(&self.intake);
+        *intake.records.entry(outcome).or_default() += records;
+        if let Some(wrong) = wrong
+            && intake.said.insert(outcome)
+        {
+            terminal::note(&wrong);
+        }
+    }
+
+    fn received_records(&self) -> Family<'static> {
+        let mut family = Family::of(&agent::RECEIVED);
+        for (outcome, records) in &lock(&self.intake).records {
+            let labels = vec![("outcome".into(), outcome.as_str().into())];
+            family.push(labels, Value::Number(*records as f64));
+        }
+        family
+    }
+
     /// A component did what it does again and again.
-    pub(super) fn beat(&self, component: Component, of: &str, outcome: Outcome, took: Option<Duration>) {
+    pub(super) fn beat(
+        &self,
+        component: Component,
+        of: &str,
+        outcome: beats::Outcome,
+        took: Option<Duration>,
+    ) {
         lock(&self.beats).beat(component, of, outcome, took, Instant::now());
     }
 
     /// A heartbeat of so many bytes was sent to a destination.
-    pub(super) fn sent(&self, destination: &str, outcome: Outcome, took: Duration, bytes: usize) {
+    pub(super) fn sent(&self, destination: &str, outcome: beats::Outcome, took: Duration, bytes: usize) {
         lock(&self.beats).sent(destination, outcome, took, bytes, Instant::now());
     }
 
@@ -100,6 +142,7 @@ impl Source for Board {
         let written = self.written(format, &spools);
         let mut families = lock(&self.beats).families(&spools, Instant::now());
         families.extend(families::of(&spools));
+        families.push(self.received_records());
         families.extend(self.traffic.families());
         families.extend(dagtel_scrape::process_families());
         let families = families::in_order(families, written.omitted);
@@ -115,7 +158,7 @@ impl Source for Board {
     }
 
     fn beat(&self, late: Duration) {
-        self.beat(Component::ScrapeServer, "", Outcome::Success, Some(late));
+        self.beat(Component::ScrapeServer, "", beats::Outcome::Success, Some(late));
     }
 }
 

@@ -5,6 +5,7 @@ mod board;
 mod families;
 mod heart;
 mod options;
+mod receive;
 mod series;
 mod told;
 
@@ -15,12 +16,13 @@ use std::time::{Duration, Instant, SystemTime};
 
 use clap::Args;
 use dagtel::config::{Config, Target};
+use dagtel_core::fold::Timing;
 use dagtel_core::guard::Guard;
 use dagtel_core::value::Attribute;
 use dagtel_drain::{Drainer, DrainerOptions, Layout, Step};
 use dagtel_otlp::{Identity, Signal};
 use dagtel_scrape::Server;
-use dagtel_ship::{Destination, Receiver, Shipper, lines};
+use dagtel_ship::{Destination, Endpoint, Receiver, Shipper, lines};
 
 use self::beats::{Component, Outcome as Beat};
 use self::board::Board;
@@ -48,6 +50,18 @@ pub(crate) struct Options {
     /// How long a run whose engine died waits to be taken up again, in seconds [default: 60]
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     adoption: Option<Duration>,
+    /// Send events to the agent that folds them, or the collector before it, instead of spans and metrics
+    #[arg(long, value_name = "URL", conflicts_with = "receive")]
+    forward: Option<Endpoint>,
+    /// Take events that other agents forward, by OTLP/gRPC, and fold them here. There is no authentication
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    receive: Option<SocketAddr>,
+    /// With --receive: how long a run waits after its last news when nothing is missing in it, in seconds [default: 5]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    grace: Option<Duration>,
+    /// With --receive: how long it waits when something is missing, in seconds [default: 120]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    patience: Option<Duration>,
     /// How long the end may take, in seconds; what is not sent by then stays on disk [default: 4]
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     shutdown_deadline: Option<Duration>,
@@ -70,6 +84,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Outcome> {
     config.metric_interval = options.metric_interval.unwrap_or(config.metric_interval);
     config.adoption = options.adoption.unwrap_or(config.adoption);
     config.shutdown_deadline = options.shutdown_deadline.unwrap_or(config.shutdown_deadline);
+    options.between_agents(&mut config)?;
     let (config, layouts) = (&config, options.common.layouts(&config)?);
     let stop = Arc::new(AtomicBool::new(false));
     for signal in signal_hook::consts::TERM_SIGNALS {
@@ -77,6 +92,10 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Outcome> {
     }
     let board = Arc::new(Board::new());
     let _serving = serve(config, &board);
+    let _receiving = config
+        .receive
+        .map(|address| receive::start(address, &layouts, Guard::new(config.redaction.clone()), board.clone()))
+        .transpose()?;
     let (failed, failures) = mpsc::channel();
     std::thread::scope(|scope| {
         for layout in layouts {
@@ -126,6 +145,25 @@ struct Agent<'a> {
     config: &'a Config,
     layout: Layout,
     board: &'a Board,
+}
+
+impl Options {
+    /// What is said of events between agents.
+    fn between_agents(&self, config: &mut Config) -> anyhow::Result<()> {
+        if let Some(endpoint) = &self.forward {
+            config.forward.off = None;
+            config.forward.send_to(std::slice::from_ref(endpoint), self.common.protocol(config));
+        }
+        config.receive = self.receive.or(config.receive);
+        config.grace = self.grace.unwrap_or(config.grace);
+        config.patience = self.patience.unwrap_or(config.patience);
+        if config.forward.off.is_none() && config.receive.is_some() {
+            anyhow::bail!(
+                "an agent folds what it receives, or forwards: leave out \"forward\" or \"receive\""
+            );
+        }
+        Ok(())
+    }
 }
 
 impl Agent<'_> {
@@ -214,8 +252,13 @@ impl Agent<'_> {
         options.guard = self.guard();
         options.metric_interval = self.config.metric_interval.max(TICK);
         options.adoption = self.config.adoption;
-        options.traces = self.config.traces.off.is_none();
-        options.metrics = self.config.metrics.off.is_none();
+        options.events = self.config.forward.off.is_none();
+        options.traces = self.config.traces.off.is_none() && !options.events;
+        options.metrics = self.config.metrics.off.is_none() && !options.events;
+        if self.config.receive.is_some() {
+            let hold = options.timing.hold;
+            options.timing = Timing::new(self.config.grace, hold).across_hosts(self.config.patience);
+        }
         options
     }
 
@@ -234,8 +277,10 @@ impl Agent<'_> {
             let Target { endpoint, protocol, delivery, .. } = target;
             let mut destination = Destination::to(Receiver::Otlp { endpoint, protocol, delivery }, progress);
             destination.signals = signals;
-            // Logs of live instruments go where everything else does.
-            destination.signals.push(Signal::Logs);
+            // Logs of live instruments go where everything else does, but not to who only knows events.
+            if destination.signals != [Signal::Events] {
+                destination.signals.push(Signal::Logs);
+            }
             destinations.push(destination);
         }
         destinations

@@ -37,6 +37,11 @@ pub(crate) struct Common {
 }
 
 impl Common {
+    /// The protocol that holds for receivers that are named on the command line.
+    pub(super) fn protocol(&self, config: &Config) -> Option<Protocol> {
+        self.protocol.or(config.protocol)
+    }
+
     /// The configuration with what was said here.
     pub(crate) fn config(&self) -> Result<Config, ConfigError> {
         let mut config = Config::load(self.config.as_deref(), &Environment::of_process())?;

@@ -64,7 +64,8 @@ fn look(options: &Options, config: &Config) -> anyhow::Result<Vec<Finding>> {
     let mut findings = vec![good("configuration", file)];
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
     let signals = [("traces", Signal::Traces, &config.traces), ("metrics", Signal::Metrics, &config.metrics)];
-    for (what, signal, of) in signals {
+    let events = Some(("events", Signal::Events, &config.forward)).filter(|(_, _, of)| of.off.is_none());
+    for (what, signal, of) in signals.into_iter().chain(events) {
         match &of.off {
             Some(reason) => findings.push(good(what, format!("off: {reason}"))),
             None => {

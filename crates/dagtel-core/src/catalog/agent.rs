@@ -128,6 +128,8 @@ families! {
         "Entries of a DAG processor's cache of hashes";
     EVENTS = Counter "dagtel_events_total" {} Agent
         "Events read from journals and inboxes";
+    RECEIVED = Counter "dagtel_received_records_total" { "outcome" } Agent
+        "Log records received from agents that forward, by outcome (taken, refused, later)";
     DROPPED = Counter "dagtel_dropped_total" { "signal", "reason", "destination" } Agent
         "Events, spans, points, records or frames given up, by reason";
     DELIVERED = Counter "dagtel_delivered_total" { "signal", "destination" } Agent

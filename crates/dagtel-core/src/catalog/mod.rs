@@ -92,6 +92,14 @@ pub mod usage {
     pub const STATUS: &str = "status";
 }
 
+/// Names of log records.
+pub mod log {
+    words! {
+        /// An event on its way from an agent that forwards to one that folds: its body is the event line.
+        EVENT = "dagtel.event";
+    }
+}
+
 /// Values of the attribute `link.type`.
 pub mod link {
     words! {

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::key::{DEFAULT_NAMESPACE, RunKey, TryKey, UNMAPPED};
 use crate::time::Timestamp;
-use crate::value::Value;
+use crate::value::{Attribute, Value};
 
 /// One event as a JSON object. See the fields for what each kind of event needs.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -274,7 +274,7 @@ impl EventLine {
         self.roster = details.roster;
         self.trigger.clone_from(&details.trigger);
         self.exception.clone_from(&details.exception);
-        self.attributes = details.attributes.iter().cloned().collect();
+        self.attributes = by_key(&details.attributes);
     }
 
     fn set_task(&mut self, key: &TryKey, change: &TaskChange, details: &TaskDetails) {
@@ -296,8 +296,17 @@ impl EventLine {
         self.try_number = key.try_number;
         self.upstream.clone_from(&details.upstream);
         self.exception.clone_from(&details.exception);
-        self.attributes = details.attributes.iter().cloned().collect();
+        self.attributes = by_key(&details.attributes);
     }
+}
+
+/// Each key once: the first counts, as in the fold. A number that JSON does not have becomes the text that a span shows.
+fn by_key(attributes: &[Attribute]) -> BTreeMap<SmolStr, Value> {
+    let writable = |value: &Value| match value {
+        Value::Float(number) if !number.is_finite() => number.to_string().into(),
+        _ => value.clone(),
+    };
+    attributes.iter().rev().map(|(key, value)| (key.clone(), writable(value))).collect()
 }
 
 /// A line of the inbox: an event, or what a process measured of itself.
@@ -365,6 +374,17 @@ mod tests {
             let Fact::Run { details, .. } = read(&json).unwrap().fact else { panic!("it is about the run") };
             assert_eq!(details.attributes, [("a".into(), Value::Float(float))]);
         }
+    }
+
+    #[test]
+    fn every_attribute_of_an_event_has_a_place_on_the_line() {
+        let mut event = read(r#"{"event":"dag_run.started","at":1,"dag_id":"d","run_id":"r"}"#).unwrap();
+        let Fact::Run { details, .. } = &mut event.fact else { panic!("it is about the run") };
+        details.attributes =
+            vec![("a".into(), f64::NAN.into()), ("b".into(), "first".into()), ("b".into(), "second".into())];
+        let line = serde_json::to_string(&EventLine::from(&event)).unwrap();
+        let Fact::Run { details, .. } = read(&line).unwrap().fact else { panic!("it is about the run") };
+        assert_eq!(details.attributes, [("a".into(), "NaN".into()), ("b".into(), "first".into())]);
     }
 
     #[test]

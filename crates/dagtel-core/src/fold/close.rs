@@ -1,8 +1,8 @@
 //! Closing: decides what is true of what has become final, and takes it out of the fold.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
+use super::Timing;
 use super::anomaly::{Anomalies, Anomaly};
 use super::change::{Change, ClosedRun, ClosedTry, Links};
 use super::count::{self, Tags};
@@ -19,26 +19,34 @@ use crate::time::Timestamp;
 pub(super) fn settled(
     run: &mut Run,
     watermark: Timestamp,
-    hold: Duration,
+    timing: &Timing,
     metrics: &mut Metrics,
     anomalies: &mut Anomalies,
     changes: &mut Vec<Change>,
 ) -> bool {
-    let past = |at: Timestamp| watermark >= at.saturating_add(hold);
     let mut news = std::mem::take(&mut run.news);
     news.sort_unstable();
     let mut final_tries = Vec::new();
     for key in news {
         let Some(task) = run.tries.get_mut(&key).filter(|task| !task.closed) else { continue };
+        task.news_at.look(watermark);
+        let news = task.news_at;
+        let past = |at: Timestamp| match timing.patience {
+            None => watermark >= at.saturating_add(timing.hold),
+            Some(_) => news.is_past(watermark, timing.hold),
+        };
         let started = task.started.filter(|told| told.truth == Truth::Reported).map(|told| past(told.at));
         let ended = task.end.filter(|end| end.truth == Truth::Reported).map(|end| past(end.at));
         let tags = Tags::of(&run.key, &key, task);
         task.counted = count::settled(metrics, tags, task, started == Some(true), ended == Some(true));
-        if ended == Some(true) && !run.roster {
+        // Where facts come from several hosts a try waits for its run, unless nobody may ever end that.
+        let unended = !run.announced || run.handed_over;
+        let waits = timing.patience.is_some_and(|patience| !unended || !news.is_past(watermark, patience));
+        if ended == Some(true) && !run.roster && !waits {
             final_tries.push(key);
             continue;
         }
-        task.listed = started == Some(false) || ended == Some(false);
+        task.listed = started == Some(false) || ended == Some(false) || (ended.is_some() && unended && waits);
         if task.listed {
             run.news.push(key);
         }
@@ -47,13 +55,21 @@ pub(super) fn settled(
     !run.news.is_empty()
 }
 
-/// Closes a run, and every try of it that is not yet closed.
-pub(super) fn run(mut run: Run, metrics: &mut Metrics, anomalies: &mut Anomalies, changes: &mut Vec<Change>) {
-    if run.end.is_none() && run.announced && !run.handed_over {
+/// Closes a run, and every try of it that is not yet closed. What was handed over is told by whoever took it, which may be
+/// elsewhere; `across_hosts` there is no elsewhere.
+pub(super) fn run(
+    mut run: Run,
+    across_hosts: bool,
+    metrics: &mut Metrics,
+    anomalies: &mut Anomalies,
+    changes: &mut Vec<Change>,
+) {
+    run.end = run.ended();
+    if run.end.is_none() && run.announced && (across_hosts || !run.handed_over) {
         run.end = Some(RunEnd { truth: Truth::Inferred, at: run.last_seen, state: RunState::Lost });
         count::active(&mut run, metrics);
     }
-    infer_ends(&mut run);
+    infer_ends(&mut run, across_hosts);
     let open = run.tries.iter().filter(|(_, task)| !task.closed && task.end.is_some());
     let open = open.map(|(key, _)| key.clone()).collect();
     close_tries(&mut run, open, metrics, anomalies, changes);
@@ -69,10 +85,10 @@ pub(super) fn run(mut run: Run, metrics: &mut Metrics, anomalies: &mut Anomalies
 
 /// Gives every try an end: one that started and never reported its end is lost at its last sign of life, one that
 /// never started was cancelled with its run. A try that was handed over is left alone: whoever took it reports its end.
-fn infer_ends(run: &mut Run) {
+fn infer_ends(run: &mut Run, across_hosts: bool) {
     let run_end = run.end.map(|end| end.at);
     for task in run.tries.values_mut().filter(|task| task.end.is_none()) {
-        if task.handed_over {
+        if task.handed_over && !across_hosts {
             continue;
         }
         let started = task.started.map(|told| told.at);

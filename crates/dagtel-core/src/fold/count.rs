@@ -14,7 +14,7 @@ use crate::time::Timestamp;
 
 /// Keeps `dagrun.active` in step with whether the run started and did not end.
 pub(super) fn active(run: &mut Run, metrics: &mut Metrics) {
-    let active = run.started.is_some() && run.end.is_none() && !run.handed_over;
+    let active = run.started.is_some() && run.ended().is_none() && !run.handed_over;
     let before = std::mem::replace(&mut run.active, active);
     // By nothing as well: a run whose end is read before its start must leave the same series behind.
     metrics.shift(

@@ -12,6 +12,11 @@
 //!   unless the run will bring a roster, which knows more of it than its own process does.
 //!
 //! The metrics of a try do not wait for the roster: what its own process said is counted after [`Timing::hold`].
+//!
+//! Facts that come from several hosts ([`Timing::patience`]) come in no order in time: one host may be cut off for a
+//! while. There all times above count from the last news, not from the end itself, and a run waits until what is known of
+//! it is whole (`whole.rs`), or nothing has come for [`Timing::patience`]. Its tries wait with it, because what they
+//! are linked to may be told last.
 
 mod anomaly;
 mod change;
@@ -23,6 +28,7 @@ mod resources;
 mod run;
 mod task;
 mod told;
+mod whole;
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -40,6 +46,7 @@ use self::closed::Closed;
 pub use self::resources::Resources;
 use self::run::Run;
 use self::task::Try;
+use self::told::News;
 use crate::catalog::attribute::text as key_text;
 use crate::catalog::metric::Metric;
 use crate::event::{Event, Fact, TaskChange, TaskDetails, Truth};
@@ -57,20 +64,35 @@ pub struct Timing {
     pub grace: Duration,
     /// After the end of a try.
     pub hold: Duration,
+    /// How much later than others the facts of one host may come. `None` where all facts are from one host.
+    pub patience: Option<Duration>,
 }
 
 impl Default for Timing {
     fn default() -> Self {
-        Self { grace: Duration::from_secs(1), hold: Duration::from_secs(2) }
+        Self::new(Duration::from_secs(1), Duration::from_secs(2))
     }
 }
 
 impl Timing {
     /// With this grace for runs and this hold for tries.
     pub const fn new(grace: Duration, hold: Duration) -> Self {
-        Self { grace, hold }
+        Self { grace, hold, patience: None }
+    }
+
+    /// The same where facts come from several hosts, those of one by so much later than those of another.
+    #[must_use]
+    pub const fn across_hosts(mut self, patience: Duration) -> Self {
+        self.patience = Some(patience);
+        self
     }
 }
+
+/// Where facts come from several hosts, a run of which nothing is heard for so long is lost: the host that would end it
+/// is gone, and with it everybody who could say so.
+const FORGOTTEN: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// How often forgotten runs are looked for.
+const FORGOTTEN_LOOK: Duration = Duration::from_secs(60 * 60);
 
 /// Open runs from which on those that end elsewhere are forgotten now and then.
 const SWEEP: usize = 4096;
@@ -89,6 +111,9 @@ pub struct Fold {
     /// At how many open runs to sweep next: at twice as many as the last sweep left, so that sweeping costs nothing much.
     #[serde(skip)]
     sweep_at: usize,
+    /// When to look for forgotten runs next.
+    #[serde(skip)]
+    forgotten_look: Timestamp,
 }
 
 impl Fold {
@@ -102,7 +127,13 @@ impl Fold {
             metrics: Metrics::new(start),
             anomalies: Anomalies::default(),
             sweep_at: SWEEP,
+            forgotten_look: Timestamp::MIN,
         }
+    }
+
+    /// Waits by this timing from now on.
+    pub fn set_timing(&mut self, timing: Timing) {
+        self.timing = timing;
     }
 
     /// What has been counted.
@@ -164,7 +195,7 @@ impl Fold {
 
     /// The runs without an end, in the order of their keys.
     pub fn unfinished(&self) -> Vec<Unfinished> {
-        let runs = self.runs.values().filter(|run| run.announced && run.end.is_none());
+        let runs = self.runs.values().filter(|run| run.announced && run.ended().is_none());
         let mut open: Vec<_> = runs.map(Unfinished::of).collect();
         open.sort_unstable_by(|a, b| a.key.cmp(&b.key));
         open
@@ -195,14 +226,18 @@ impl Fold {
             run.listed = true;
             self.news.push(key);
         }
-        match fact {
+        let merged = match fact {
             Fact::Run { change, details } => {
                 let merged = run.apply(at, truth, &change, details);
                 count::active(run, &mut self.metrics);
                 merged.anomaly().map_or(Ok(()), Err)
             }
             Fact::Task { key, change, details } => merge_task(run, key, at, truth, &change, details),
+        };
+        if merged != Err(Anomaly::Duplicate) {
+            run.news_at = News::NotSeen;
         }
+        merged
     }
 
     /// Before a run more is opened: when there are many, those that another process will end give way.
@@ -220,25 +255,40 @@ impl Fold {
         news.sort_unstable();
         for key in news {
             let Some(run) = self.runs.get_mut(&key) else { continue };
-            let ended = run.end.map(|end| end.at.saturating_add(self.timing.grace));
-            if ended.is_some_and(|due| watermark >= due) {
+            if run.is_final(watermark, &self.timing) {
                 self.close(&key, &mut changes);
                 continue;
             }
             let waiting = close::settled(
                 run,
                 watermark,
-                self.timing.hold,
+                &self.timing,
                 &mut self.metrics,
                 &mut self.anomalies,
                 &mut changes,
             );
-            run.listed = waiting || ended.is_some();
+            run.listed = waiting || run.ended().is_some();
             if run.listed {
                 self.news.push(key);
             }
         }
+        self.give_up_forgotten(watermark, &mut changes);
         changes
+    }
+
+    /// Closes runs of which nothing has been heard for so long that nothing will be.
+    fn give_up_forgotten(&mut self, watermark: Timestamp, changes: &mut Vec<Change>) {
+        let ending = watermark == Timestamp::MAX;
+        if self.timing.patience.is_none() || ending || watermark < self.forgotten_look {
+            return;
+        }
+        self.forgotten_look = watermark.saturating_add(FORGOTTEN_LOOK);
+        let forgotten = self.runs.values().filter(|run| run.news_at.is_past(watermark, FORGOTTEN));
+        let mut forgotten: Vec<_> = forgotten.map(|run| run.key.clone()).collect();
+        forgotten.sort_unstable();
+        for key in forgotten {
+            self.close(&key, changes);
+        }
     }
 
     /// Closes everything, because nothing more will come: runs and tries without an end are closed as lost, unless
@@ -256,7 +306,8 @@ impl Fold {
     fn close(&mut self, key: &Arc<RunKey>, changes: &mut Vec<Change>) {
         if let Some(run) = self.runs.remove(key) {
             self.closed.remember(key.clone());
-            close::run(run, &mut self.metrics, &mut self.anomalies, changes);
+            let across_hosts = self.timing.patience.is_some();
+            close::run(run, across_hosts, &mut self.metrics, &mut self.anomalies, changes);
         }
     }
 }
@@ -304,5 +355,9 @@ fn merge_task(
     }
     let task = entry.or_insert_with_key(|key| Try::new(span_ids.of(run_key, key)));
     task.listed = true;
-    task.apply(at, truth, change, details).anomaly().map_or(Ok(()), Err)
+    let merged = task.apply(at, truth, change, details).anomaly();
+    if merged != Some(Anomaly::Duplicate) {
+        task.news_at = News::NotSeen;
+    }
+    merged.map_or(Ok(()), Err)
 }

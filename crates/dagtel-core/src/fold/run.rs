@@ -8,8 +8,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
+use super::Timing;
 use super::task::{Try, insert};
-use super::told::{Layer, Layers, Merged, Told, tell, tell_by};
+use super::told::{Layer, Layers, Merged, News, Told, tell, tell_by};
 use crate::event::{Exception, RunChange, RunDetails, RunState, Truth};
 use crate::id::TaskSpanIds;
 use crate::key::{RunKey, TryKey};
@@ -36,6 +37,8 @@ pub(crate) struct Run {
     pub(crate) roster: bool,
     pub(crate) queued: Option<Told>,
     pub(crate) started: Option<Told>,
+    /// The last time that an engine said it started the run: one that restarted says it again.
+    taken_up: Timestamp,
     pub(crate) end: Option<RunEnd>,
     pub(crate) exceptions: Vec<(Timestamp, Box<Exception>)>,
     pub(crate) layers: Layers,
@@ -52,6 +55,9 @@ pub(crate) struct Run {
     /// The first and the last time of anything in it.
     pub(crate) first_seen: Timestamp,
     pub(crate) last_seen: Timestamp,
+    pub(crate) news_at: News,
+    /// Whether nothing is missing in what was known when the news was seen; only kept across hosts.
+    whole: bool,
     /// Execution modes of the tries that are closed.
     pub(crate) execution_modes: BTreeSet<SmolStr>,
     /// Counted in `dagrun.active`.
@@ -69,6 +75,7 @@ impl Run {
             roster: false,
             queued: None,
             started: None,
+            taken_up: Timestamp::MIN,
             end: None,
             exceptions: Vec::new(),
             layers: Layers::default(),
@@ -80,6 +87,8 @@ impl Run {
             news: Vec::new(),
             first_seen: Timestamp::MAX,
             last_seen: Timestamp::MIN,
+            news_at: News::NotSeen,
+            whole: false,
             execution_modes: BTreeSet::new(),
             active: false,
             listed: false,
@@ -102,7 +111,12 @@ impl Run {
         let Told { truth, at } = told;
         match change {
             RunChange::Queued => tell(&mut self.queued, told),
-            RunChange::Started => tell(&mut self.started, told),
+            RunChange::Started => {
+                if truth == Truth::Reported {
+                    self.taken_up = self.taken_up.max(at);
+                }
+                tell(&mut self.started, told)
+            }
             RunChange::Finished(state) => {
                 tell_by(&mut self.end, RunEnd { truth, at, state: *state }, first_end, |end| end.truth)
             }
@@ -133,10 +147,30 @@ impl Run {
         news_if(new)
     }
 
+    /// Its end, unless it was only inferred from the death of an engine and the run was taken up after that.
+    pub(crate) fn ended(&self) -> Option<RunEnd> {
+        self.end.filter(|end| end.truth != Truth::Inferred || self.taken_up <= end.at)
+    }
+
+    /// Whether it has an end, and the watermark is past that by what `timing` asks for.
+    pub(crate) fn is_final(&mut self, watermark: Timestamp, timing: &Timing) -> bool {
+        let Some(patience) = timing.patience else {
+            return self.ended().is_some_and(|end| watermark >= end.at.saturating_add(timing.grace));
+        };
+        let news = self.news_at.look(watermark);
+        if self.ended().is_none() {
+            return false;
+        }
+        if news {
+            self.whole = self.is_whole();
+        }
+        self.news_at.is_past(watermark, if self.whole { timing.grace } else { patience })
+    }
+
     /// Whether its end will be told elsewhere, and nothing in it waits for anything here: only tries of it were seen, or it
     /// was handed over, and each try is closed or handed over.
     pub(crate) fn ends_elsewhere(&self) -> bool {
-        let elsewhere = (!self.announced || self.handed_over) && self.end.is_none();
+        let elsewhere = (!self.announced || self.handed_over) && self.ended().is_none();
         elsewhere && self.tries.values().all(|task| task.closed || task.handed_over)
     }
 
@@ -181,8 +215,11 @@ impl Run {
     }
 }
 
+/// The stronger first; of equally strong ones the earlier, but of inferred ones the later: what was inferred first may have
+/// been wrong, as the run was taken up again.
 fn first_end(a: &RunEnd, b: &RunEnd) -> Ordering {
-    b.truth.cmp(&a.truth).then(a.at.cmp(&b.at)).then(a.state.cmp(&b.state))
+    let by_time = if a.truth == Truth::Inferred { b.at.cmp(&a.at) } else { a.at.cmp(&b.at) };
+    b.truth.cmp(&a.truth).then(by_time).then(a.state.cmp(&b.state))
 }
 
 fn keep_greatest(known: &mut Option<SmolStr>, told: Option<SmolStr>) -> Merged {

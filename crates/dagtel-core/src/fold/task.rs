@@ -6,7 +6,7 @@ use opentelemetry::trace::SpanId;
 use serde::{Deserialize, Serialize};
 
 use super::resources::{Measured, measure};
-use super::told::{Layer, Layers, Merged, Told, tell, tell_by};
+use super::told::{Layer, Layers, Merged, News, Told, tell, tell_by};
 use crate::event::{Exception, TaskChange, TaskDetails, TaskState, Truth};
 use crate::time::Timestamp;
 
@@ -36,6 +36,7 @@ pub(crate) struct Try {
     /// The last time its own process said anything.
     pub(crate) last_seen: Timestamp,
     pub(crate) handed_over: bool,
+    pub(crate) news_at: News,
     pub(crate) counted: Counted,
     /// Waits in its run's list of tries to look at.
     pub(crate) listed: bool,
@@ -65,6 +66,7 @@ impl Try {
             measured: None,
             last_seen: Timestamp::MIN,
             handed_over: false,
+            news_at: News::NotSeen,
             counted: Counted::default(),
             listed: false,
             closed: false,

@@ -2,6 +2,7 @@
 //! makes the fold independent of the order in which events are read.
 
 use std::cmp::Ordering;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
@@ -42,6 +43,32 @@ impl Merged {
             Self::Contradicts => Some(Anomaly::Contradiction),
             Self::News | Self::Weaker => None,
         }
+    }
+}
+
+/// When something new was last said of a run or a try, by the watermarks at which the fold was looked at: the fold has
+/// no clock, and the times in facts are those of other hosts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum News {
+    /// Since the last look.
+    NotSeen,
+    /// Seen first at this watermark.
+    At(Timestamp),
+}
+
+impl News {
+    /// Takes a look at a watermark. Returns whether there is news.
+    pub(crate) fn look(&mut self, watermark: Timestamp) -> bool {
+        let news = *self == Self::NotSeen;
+        if news {
+            *self = Self::At(watermark);
+        }
+        news
+    }
+
+    /// Whether it was seen, and the watermark is past it by so much.
+    pub(crate) fn is_past(self, watermark: Timestamp, wait: Duration) -> bool {
+        matches!(self, Self::At(at) if watermark >= at.saturating_add(wait))
     }
 }
 

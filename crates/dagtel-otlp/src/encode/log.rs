@@ -8,7 +8,7 @@ use crate::wire::Writer;
 use crate::{FRAME_BYTES, FRAME_ITEMS, Frame, Identity, Signal};
 
 /// Sampled (`LogRecordFlags`, the trace flags of W3C): spans of dagtel all are.
-const FLAGS: u32 = 1;
+pub(super) const FLAGS: u32 = 1;
 
 /// Encodes log records, in their order, as `ExportLogsServiceRequest`s of at most [`FRAME_ITEMS`] records and about
 /// [`FRAME_BYTES`]. Their resource is that of metrics: the deployment, and who tells it.

@@ -1,10 +1,12 @@
 //! The encoders, one for each signal.
 
 mod attribute;
+mod event;
 mod log;
 mod metric;
 mod span;
 
+pub use event::events;
 pub use log::logs;
 pub use metric::metrics;
 pub use span::traces;

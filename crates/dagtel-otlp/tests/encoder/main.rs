@@ -3,6 +3,7 @@
 //! Spans come by the public way only: events, the guard, the fold, the mapping.
 #![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
+mod events;
 mod frames;
 mod hostile;
 mod logs;

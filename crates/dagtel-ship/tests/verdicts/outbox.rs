@@ -144,7 +144,9 @@ pub(crate) fn names(signal: Signal, body: &[u8]) -> String {
     match signal {
         Signal::Traces => span_names(&ExportTraceServiceRequest::decode(body).expect("it is a request")),
         Signal::Metrics => "metrics".to_owned(),
-        Signal::Logs => log_names(&ExportLogsServiceRequest::decode(body).expect("it is a request")),
+        Signal::Logs | Signal::Events => {
+            log_names(&ExportLogsServiceRequest::decode(body).expect("it is a request"))
+        }
     }
 }
 

@@ -81,6 +81,8 @@ impl Environment {
             service_name: self.get("OTEL_SERVICE_NAME").map(str::to_owned),
             resource: pairs("OTEL_RESOURCE_ATTRIBUTES", problems),
             spool: self.get(DIR_VARIABLE).map(PathBuf::from),
+            // Where events go is nothing that a variable says: they are no logs to anybody else.
+            forward: SaidOfSignal { on: None, endpoints: None, ..self.signal("LOGS", problems) },
             http_on: self.read("DAGTEL_AGENT_HTTP_SERVER__ON", problems),
             http_host: self.read("DAGTEL_AGENT_HTTP_SERVER__HOST", problems),
             http_port: self.read("DAGTEL_AGENT_HTTP_SERVER__PORT", problems),

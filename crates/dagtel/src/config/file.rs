@@ -52,7 +52,7 @@ const SECTIONS: [(&str, &[&str]); 7] = [
     ("redaction", &["names", "patterns"]),
     ("http_server", &["on", "host", "port"]),
     ("spool", &["dir"]),
-    ("agent", &["adoption", "shutdown_deadline"]),
+    ("agent", &["adoption", "shutdown_deadline", "forward", "receive", "grace", "patience"]),
 ];
 
 /// The file that is named, or the usual one if it is there.
@@ -180,6 +180,9 @@ impl Reading<'_> {
             _ => {
                 let mut seconds = |key| self.whole(section, key, 0..=31_536_000).map(Duration::from_secs);
                 (said.adoption, said.shutdown_deadline) = (seconds("adoption"), seconds("shutdown_deadline"));
+                (said.grace, said.patience) = (seconds("grace"), seconds("patience"));
+                said.forward.endpoints = self.parsed(section, "forward").map(|endpoint| vec![endpoint]);
+                said.receive = self.parsed(section, "receive");
             }
         }
     }

@@ -40,6 +40,10 @@
 //! [agent]
 //! adoption = 60                        # seconds that the run of a dead engine waits to be taken up again
 //! shutdown_deadline = 4                # seconds that the end may take
+//! forward = "http://127.0.0.1:4319"    # send events there, to be folded by another agent, and no spans and metrics
+//! receive = "127.0.0.1:4320"           # or: take the events of other agents (OTLP/gRPC) and fold them
+//! grace = 5                            # seconds after the last news of a run of several hosts in which nothing is missing
+//! patience = 120                       # seconds after the last news of one in which something is
 //! ```
 //!
 //! | variable | what it does here |
@@ -63,7 +67,7 @@ mod environment;
 mod file;
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -113,6 +117,14 @@ pub struct Config {
     pub adoption: Duration,
     /// How long the end may take.
     pub shutdown_deadline: Duration,
+    /// Where the agent sends events to be folded, instead of spans and metrics of its own. Off unless somebody says where.
+    pub forward: SignalConfig,
+    /// Where the agent takes the events of other agents.
+    pub receive: Option<SocketAddr>,
+    /// How long a run waits after its last news when events are taken from other agents and nothing is missing in it.
+    pub grace: Duration,
+    /// How long it waits when something is missing.
+    pub patience: Duration,
 }
 
 /// What happens to a signal.
@@ -174,6 +186,10 @@ pub(crate) struct Said {
     pub(crate) http_port: Option<u16>,
     pub(crate) adoption: Option<Duration>,
     pub(crate) shutdown_deadline: Option<Duration>,
+    pub(crate) forward: SaidOfSignal,
+    pub(crate) receive: Option<SocketAddr>,
+    pub(crate) grace: Option<Duration>,
+    pub(crate) patience: Option<Duration>,
 }
 
 #[derive(Debug, Default)]
@@ -222,13 +238,22 @@ impl Config {
                 .shutdown_deadline
                 .or(file.shutdown_deadline)
                 .unwrap_or(Duration::from_secs(4)),
+            forward: SignalConfig::of_events(said.forward, file.forward, problems),
+            receive: said.receive.or(file.receive),
+            grace: said.grace.or(file.grace).unwrap_or(Duration::from_secs(5)),
+            patience: said.patience.or(file.patience).unwrap_or(Duration::from_secs(120)),
         }
     }
 
     /// The receivers, each once, with what it is sent.
     pub fn destinations(&self) -> Vec<(Target, Vec<Signal>)> {
         let mut all: Vec<(Target, Vec<Signal>)> = Vec::new();
-        for (signal, config) in [(Signal::Traces, &self.traces), (Signal::Metrics, &self.metrics)] {
+        let signals = [
+            (Signal::Traces, &self.traces),
+            (Signal::Metrics, &self.metrics),
+            (Signal::Events, &self.forward),
+        ];
+        for (signal, config) in signals {
             for target in config.targets.iter().filter(|_| config.off.is_none()) {
                 match all.iter_mut().find(|(other, _)| other == target) {
                     Some((_, signals)) => signals.push(signal),
@@ -254,6 +279,21 @@ impl SignalConfig {
             Target { endpoint, protocol, delivery: delivery.clone() }
         };
         Self { off, targets: endpoints.into_iter().map(target).collect() }
+    }
+
+    /// Events go only where somebody says.
+    fn of_events(said: SaidOfSignal, file: SaidOfSignal, problems: &mut Vec<String>) -> Self {
+        let off = said.endpoints.as_ref().or(file.endpoints.as_ref()).is_none_or(Vec::is_empty);
+        let mut own = Vec::new();
+        let mut config = Self::of(said, file, &mut own);
+        if off {
+            config.off = Some("no receiver of events is named".to_owned());
+        } else {
+            // A general variable is one problem.
+            problems
+                .extend(own.into_iter().filter(|problem| !problems.contains(problem)).collect::<Vec<_>>());
+        }
+        config
     }
 
     /// Sends to these instead, by this protocol if one is named.
