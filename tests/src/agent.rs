@@ -39,6 +39,18 @@ impl Agent {
         Self::spawn(command.stdout(Stdio::null()).stderr(Stdio::null()))
     }
 
+    /// Starts one with more arguments, whose messages go to the file `said`.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub fn start_with(spool: &Path, endpoint: &str, more: &[String], said: &Path) -> Self {
+        let said = File::options().create(true).append(true).open(said).expect("the file can be opened");
+        let mut command = dagtel();
+        // Where the tests run in CI nothing would be sent to a gateway of usage events.
+        command.env("CI", "").env("CONTINUOUS_INTEGRATION", "");
+        Self::spawn(arguments(&mut command, spool, endpoint).args(more).stdout(Stdio::null()).stderr(said))
+    }
+
     /// Starts one that may have at most so many files open, and whose messages go to the file `said`.
     ///
     /// # Panics

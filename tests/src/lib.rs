@@ -15,6 +15,7 @@
 //! ```
 
 pub mod agent;
+pub mod airflow;
 pub mod command;
 pub mod exposition;
 pub mod families;

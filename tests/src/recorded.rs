@@ -1,6 +1,6 @@
 //! What a recording says, read without any code of dagtel's: the oracle that replays are held against.
 //!
-//! A try's own hooks go before the scheduler's list at the end of the run, which goes before nothing.
+//! The scheduler's list at the end of the run goes before a try's own hooks.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -72,13 +72,9 @@ impl Recorded {
         }
         for ti in line["tis"].as_array().into_iter().flatten() {
             let task = self.tries.entry(id(ti)).or_default();
-            if task.state.is_empty() {
-                task.state = text(&ti["state"]);
-                task.end_us = micros(&ti["end_date"]).expect("an ended task instance has an end");
-            }
-            if !task.own {
-                task.start_us = task.end_us;
-            }
+            task.state = text(&ti["state"]);
+            task.end_us = micros(&ti["end_date"]).expect("an ended task instance has an end");
+            task.start_us = micros(&ti["start_date"]).filter(|_| task.own).unwrap_or(task.end_us);
         }
     }
 

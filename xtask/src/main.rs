@@ -1,6 +1,7 @@
 //! The project's own commands. `cargo xtask test` is the one to remember: it fetches or builds the real
-//! collector, Jaeger and Prometheus once, then runs every test against them.
+//! collector, Jaeger, Prometheus and Airflow once, then runs every test against them.
 
+mod airflow;
 mod cache;
 mod ci;
 mod collector;
@@ -25,7 +26,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Make the real collector, Jaeger and Prometheus available, building each once into the cache
+    /// Make the real collector, Jaeger, Prometheus and Airflow available, building each once into the cache
     Setup,
     /// Run every test, those against the real parts included
     Test {
@@ -33,6 +34,8 @@ enum Task {
         #[arg(last = true)]
         arguments: Vec<String>,
     },
+    /// Run a whole Airflow, with Cosmos and dbt, under the plugin, and check what arrives against its database
+    Airflow,
     /// Build the fuzz targets and run each for a while; what they find is kept in the cache
     Fuzz {
         /// How long each runs
@@ -47,6 +50,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Task::Setup => parts::set_up().map(|parts| parts.print()),
         Task::Test { arguments } => test::run(&arguments),
+        Task::Airflow => airflow::run(),
         Task::Fuzz { seconds } => fuzz::run(seconds),
         Task::Ci => ci::run(),
     };

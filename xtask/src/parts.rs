@@ -2,7 +2,7 @@
 //! environment variable, found on the PATH, or built into the cache.
 
 use crate::{
-    collector,
+    airflow, collector,
     command::{is_program, on_path},
     failure::{Failure, Result},
     jaeger, prometheus,
@@ -16,11 +16,12 @@ struct Binary {
     make: fn() -> Result<PathBuf>,
 }
 
-const BINARIES: [Binary; 4] = [
+const BINARIES: [Binary; 5] = [
     Binary { name: collector::NAME, variable: "DAGTEL_OTELCOL", make: collector::build },
     Binary { name: jaeger::NAME, variable: "DAGTEL_JAEGER", make: jaeger::build },
     Binary { name: prometheus::NAME, variable: "DAGTEL_PROMETHEUS", make: prometheus::unpack },
     Binary { name: prometheus::TOOL, variable: "DAGTEL_PROMTOOL", make: prometheus::unpack },
+    Binary { name: airflow::NAME, variable: "DAGTEL_AIRFLOW_PYTHON", make: airflow::build },
 ];
 
 /// The path of every binary, in the order of `BINARIES`.

@@ -3,11 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use dagtel_core::event::Event;
 use dagtel_core::event::report::MetricsLine;
 use dagtel_core::fold::{Fold, Timing};
 use dagtel_core::guard::{Admitted, Found, Guard, readmit};
+use dagtel_core::key::{RunKey, TryKey};
 use dagtel_core::signal::spans;
 use dagtel_core::time::Timestamp;
 use dagtel_otlp::{Frame, Identity, Signal, record};
@@ -108,6 +111,8 @@ pub struct Step {
     pub inbox_alive: bool,
     /// Lines with measurements read.
     pub reports: u64,
+    /// Ends told through the inbox of which a usage event may be made.
+    pub usage: Vec<inbox::Ended>,
     /// What was wrong with lines of the inbox.
     pub inbox: inbox::InboxCounts,
     /// Whether the directory was removed or replaced since the step before. What was in it and not sent is gone.
@@ -317,6 +322,18 @@ impl Drainer {
     /// What living processes said of themselves last through the inbox, by the name of their file.
     pub fn reports(&self) -> &BTreeMap<String, MetricsLine> {
         &self.reports
+    }
+
+    /// The tries that were started by way of the inbox and have not ended, each with the name of the file whose writer runs
+    /// it.
+    pub fn inbox_tries(&self) -> impl Iterator<Item = (&Arc<RunKey>, &TryKey, &str)> {
+        self.state.owners.inbox_tries()
+    }
+
+    /// Takes in what whoever drains has found out itself. It is saved with the next step; until then a crash loses it.
+    pub fn tell(&mut self, event: Event) {
+        let admitted = self.options.guard.admit(event);
+        self.apply(admitted);
     }
 
     /// The state of the fold.

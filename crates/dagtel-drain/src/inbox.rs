@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use dagtel_core::event::Event;
-use dagtel_core::event::line::EventLine;
+use dagtel_core::event::line::{EventLine, Installation};
 use dagtel_core::event::report::MetricsLine;
 use dagtel_core::limits;
 use serde::{Deserialize, Serialize};
@@ -43,10 +43,25 @@ pub struct InboxCounts {
     pub first_bad: Option<String>,
 }
 
+/// The end of a run or a try of which a usage event may be made, because the process that reported it asked for opt-outs
+/// and found none.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Ended {
+    /// The end.
+    pub event: Event,
+    /// What it ran in.
+    pub installation: Installation,
+}
+
 /// What one file gave.
 #[derive(Debug, Default)]
 pub(crate) struct Lines {
     pub(crate) events: Vec<Event>,
+    /// Ends of which a usage event may be made.
+    pub(crate) usage: Vec<Ended>,
+    /// Lines that the writer could not write.
+    pub(crate) dropped: u64,
     /// How many lines with measurements there were.
     pub(crate) reports: u64,
     /// The last of them.
@@ -147,11 +162,21 @@ fn take_line(line: &[u8], name: &str, position: &mut InboxPosition, lines: &mut 
         }
         return;
     }
-    let parsed = serde_json::from_slice::<EventLine>(line).map_err(|error| error.to_string());
-    match parsed.and_then(|line| Event::try_from(line).map_err(|error| error.to_string())) {
-        Ok(event) => lines.events.push(event),
-        Err(error) => bad(lines, name, position.line, &error),
+    if let Err(error) = take_event(line, lines) {
+        bad(lines, name, position.line, &error);
     }
+}
+
+fn take_event(line: &[u8], lines: &mut Lines) -> Result<(), String> {
+    let mut line: EventLine = serde_json::from_slice(line).map_err(|error| error.to_string())?;
+    lines.dropped = lines.dropped.saturating_add(std::mem::take(&mut line.dropped));
+    let installation = line.usage.take();
+    let event = Event::try_from(line).map_err(|error| error.to_string())?;
+    if let Some(installation) = installation {
+        lines.usage.push(Ended { event: event.clone(), installation });
+    }
+    lines.events.push(event);
+    Ok(())
 }
 
 /// Whether a line is one with measurements. Few are, so what cannot be one is not parsed for that.
@@ -237,6 +262,18 @@ mod tests {
         assert_eq!((lines.events.len(), lines.reports, lines.bad.bad_lines), (1, 2, 1));
         assert_eq!(lines.report.unwrap().component, "b");
         assert!(lines.bad.first_bad.unwrap().contains("component"));
+    }
+
+    #[test]
+    fn what_a_writer_says_beside_its_events_is_kept_apart() {
+        let dir = tempfile::tempdir().unwrap();
+        let end = r#"{"event":"task.finished","at":1,"dag_id":"d","run_id":"r","task_id":"t","state":"success","dropped":3,"usage":{"cosmos_version":"1","airflow_version":"3","python_version":"3.11"}}"#;
+        let odd = line("t").replace('}', r#","dropped":4,"usage":{"cosmos":"1"}}"#);
+        fs::write(dir.path().join("w.jsonl"), format!("{end}\n{odd}\n{}\n", line("t"))).unwrap();
+        let lines = read(dir.path(), "w.jsonl", &mut InboxPosition::default()).unwrap();
+        assert_eq!((lines.events.len(), lines.dropped, lines.bad.bad_lines), (2, 3, 1));
+        assert_eq!(lines.usage.len(), 1);
+        assert_eq!((&lines.usage[0].event, &*lines.usage[0].installation.airflow_version), (&lines.events[0], "3"));
     }
 
     #[test]

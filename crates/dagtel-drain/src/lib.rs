@@ -35,7 +35,7 @@ mod state;
 
 pub use dagtel_spool::{AppendError, Durability, WriterId};
 pub use drainer::{Drainer, DrainerOptions, OpenError, Step};
-pub use inbox::{InboxCounts, InboxFile, inbox_files};
+pub use inbox::{Ended, InboxCounts, InboxFile, inbox_files};
 pub use intake::{Intake, IntakeError};
 pub use journal::Journal;
 pub use layout::{DIR_VARIABLE, Layout};

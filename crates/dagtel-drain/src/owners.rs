@@ -81,6 +81,14 @@ impl Owners {
         self.last_seen.keys()
     }
 
+    /// The tries that were started by way of the inbox and have not ended, each with the name of the file.
+    pub(crate) fn inbox_tries(&self) -> impl Iterator<Item = (&Arc<RunKey>, &TryKey, &str)> {
+        self.tries.iter().filter_map(|((run, key), owner)| match owner {
+            Owner::Inbox(file) => Some((run, key, file.as_str())),
+            Owner::Writer(_) => None,
+        })
+    }
+
     /// An owner is dead and has been read to its end. Returns what is to be concluded from that: each try that it left
     /// open is lost at its last sign of life.
     pub(crate) fn died(&mut self, owner: &Owner, now: Timestamp) -> Vec<Event> {

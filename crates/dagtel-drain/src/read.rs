@@ -90,6 +90,8 @@ impl Drainer {
                 let admitted = self.options.guard.admit(event);
                 self.read_event(Some(&owner), admitted, step);
             }
+            step.usage.extend(lines.usage);
+            self.state.counts.drop_events("not_written", lines.dropped);
             self.state.counts.drop_events("bad_line", lines.bad.bad_lines);
             step.inbox.bad_lines += lines.bad.bad_lines;
             // The message repeats parts of the line.

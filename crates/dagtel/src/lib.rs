@@ -59,7 +59,7 @@ pub use in_memory::InMemory;
 pub use instruments::OutboxClient;
 pub use listener::Listener;
 pub use loops::{Pass, Step};
-pub use memory::{COSMOS_DEBUG_MAX_MEMORY_MB, ProcessEnd};
+pub use memory::{COSMOS_DEBUG_MAX_MEMORY_MB, ProcessEnd, resources_in_all, resources_so_far};
 pub use worker::{Report, Worker};
 
 /// The examples of the README are compiled with those of the documentation.

@@ -142,19 +142,25 @@ struct Teller {
 impl Teller {
     fn tell(&self, usage: &Usage) {
         let Some(inner) = self.inner.upgrade() else { return };
-        let mut attributes = totals(usage);
-        let shared = usage.peaks.get(Method::SampledPss).is_some();
-        let method = if shared { Method::SampledPss } else { Method::SampledRss };
-        attributes.push((attribute::MEMORY_USAGE_BYTES, integer(usage.current)));
-        attributes.push((attribute::MEMORY_USAGE_METHOD, method.as_str().into()));
+        let attributes = resources_so_far(usage);
         let details = TaskDetails { attributes, ..TaskDetails::default() };
         let fact = Fact::Task { key: self.task.clone(), change: TaskChange::Updated, details };
         inner.record(Event { run: self.run.clone(), at: inner.now(), truth: Truth::Reported, fact });
     }
 }
 
-/// The attributes of what was used in all.
-pub(crate) fn totals(usage: &Usage) -> Vec<Attribute> {
+/// The attributes of what a running try uses now and has used so far.
+pub fn resources_so_far(usage: &Usage) -> Vec<Attribute> {
+    let mut attributes = resources_in_all(usage);
+    let shared = usage.peaks.get(Method::SampledPss).is_some();
+    let method = if shared { Method::SampledPss } else { Method::SampledRss };
+    attributes.push((attribute::MEMORY_USAGE_BYTES, integer(usage.current)));
+    attributes.push((attribute::MEMORY_USAGE_METHOD, method.as_str().into()));
+    attributes
+}
+
+/// The attributes of what a try has used in all.
+pub fn resources_in_all(usage: &Usage) -> Vec<Attribute> {
     if *usage == Usage::default() {
         return Vec::new();
     }

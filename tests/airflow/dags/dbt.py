@@ -10,7 +10,11 @@ from cosmos.constants import InvocationMode, LoadMode
 
 PROJECT = Path(os.environ["DAGTEL_TEST_DBT_PROJECT"])
 
-profile = ProfileConfig(profile_name="shop", target_name="dev", profiles_yml_filepath=PROJECT / "profiles.yml")
+
+def profile(target):
+    return ProfileConfig(profile_name="shop", target_name=target, profiles_yml_filepath=PROJECT / "profiles.yml")
+
+
 execution = ExecutionConfig(invocation_mode=InvocationMode.DBT_RUNNER)
 # DuckDB lets one process write at a time.
 alone = {"max_active_tasks": 1, "schedule": None}
@@ -19,7 +23,7 @@ quiet = {"install_deps": False}
 dbt_dag = DbtDag(
     dag_id="dbt_dag",
     project_config=ProjectConfig(PROJECT),
-    profile_config=profile,
+    profile_config=profile("dag"),
     execution_config=execution,
     render_config=RenderConfig(load_method=LoadMode.CUSTOM),
     operator_args=quiet,
@@ -30,7 +34,7 @@ with DAG("dbt_task_group", **alone) as dbt_task_group:
     group = DbtTaskGroup(
         group_id="shop",
         project_config=ProjectConfig(PROJECT),
-        profile_config=profile,
+        profile_config=profile("group"),
         execution_config=execution,
         render_config=RenderConfig(load_method=LoadMode.CUSTOM, select=["path:seeds"]),
         operator_args=quiet,

@@ -4,10 +4,12 @@ mod beats;
 mod board;
 mod families;
 mod heart;
+mod memory;
 mod options;
 mod receive;
 mod series;
 mod told;
+mod usage;
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -27,9 +29,11 @@ use dagtel_ship::{Destination, Endpoint, Receiver, Shipper, lines};
 use self::beats::{Component, Outcome as Beat};
 use self::board::Board;
 use self::heart::Heart;
+use self::memory::{Memory, MemoryOptions};
 pub(crate) use self::heart::heartbeat;
 pub(crate) use self::options::Common;
 use self::told::Telling;
+use self::usage::{Usage, UsageOptions};
 
 use crate::{Outcome, terminal};
 
@@ -65,6 +69,10 @@ pub(crate) struct Options {
     /// How long the end may take, in seconds; what is not sent by then stays on disk [default: 4]
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     shutdown_deadline: Option<Duration>,
+    #[command(flatten)]
+    memory: MemoryOptions,
+    #[command(flatten)]
+    usage: UsageOptions,
 }
 
 /// A time in seconds, of at most a year.
@@ -96,12 +104,13 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Outcome> {
         .receive
         .map(|address| receive::start(address, &layouts, Guard::new(config.redaction.clone()), board.clone()))
         .transpose()?;
+    let usage = &Usage::new(&options.usage);
     let (failed, failures) = mpsc::channel();
     std::thread::scope(|scope| {
         for layout in layouts {
             let (stop, failed, board) = (&stop, failed.clone(), &*board);
             scope.spawn(move || {
-                let agent = Agent { config, layout, board };
+                let agent = Agent { config, layout, board, memory: &options.memory, usage };
                 if let Err(error) = agent.run(stop) {
                     terminal::complain(&error.to_string());
                     stop.store(true, Ordering::Relaxed);
@@ -145,6 +154,8 @@ struct Agent<'a> {
     config: &'a Config,
     layout: Layout,
     board: &'a Board,
+    memory: &'a MemoryOptions,
+    usage: &'a Usage,
 }
 
 impl Options {
@@ -179,6 +190,7 @@ impl Agent<'_> {
         self.board.ships(&self.name(), statuses.collect());
         let mut telling = Telling::new(self.identity());
         let mut health = Health::default();
+        let mut memory = Memory::new(self.memory);
         let mut rest = TICK;
         while !stop.load(Ordering::Relaxed) {
             let began = Instant::now();
@@ -186,6 +198,8 @@ impl Agent<'_> {
             self.show(&drainer, &mut telling, &step, began.elapsed());
             match step {
                 Ok(step) => {
+                    self.usage.take(&step.usage);
+                    memory.follow(&mut drainer, &self.layout);
                     health.tell(&step, &shipper);
                     if step.frames > 0 {
                         shipper.wake();

@@ -81,6 +81,28 @@ pub struct EventLine {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(with = "BTreeMap<String, Value>")]
     pub attributes: BTreeMap<SmolStr, Value>,
+    /// How many lines the process could not write since its last one (inbox).
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub dropped: u64,
+    /// What an anonymous usage event of this end says of the installation (inbox, `*.finished`). That it is here is the
+    /// consent to one: whoever writes the line has asked for opt-outs where the user set them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Installation>,
+}
+
+/// Versions of what a run ran in, by the names that they have in a usage event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Installation {
+    /// The version of Cosmos.
+    #[schemars(with = "String")]
+    pub cosmos_version: SmolStr,
+    /// The version of Airflow.
+    #[schemars(with = "String")]
+    pub airflow_version: SmolStr,
+    /// The version of Python.
+    #[schemars(with = "String")]
+    pub python_version: SmolStr,
 }
 
 /// The kinds of event.
@@ -249,6 +271,8 @@ impl From<&Event> for EventLine {
             roster: false,
             trigger: None,
             attributes: BTreeMap::new(),
+            dropped: 0,
+            usage: None,
         };
         match &event.fact {
             Fact::Run { change, details } => line.set_run(change, details),

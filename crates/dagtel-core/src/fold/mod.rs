@@ -55,6 +55,7 @@ use crate::key::{RunKey, TryKey};
 use crate::limits;
 use crate::metrics::Metrics;
 use crate::time::Timestamp;
+use crate::value::Value;
 
 /// How long the fold waits for what may still come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -186,6 +187,20 @@ impl Fold {
             *queues.entry(key).or_default() += 1;
         }
         queues
+    }
+
+    /// An attribute of an open try, as far as it is known now.
+    pub fn attribute_of(&self, run: &Arc<RunKey>, task: &TryKey, key: &str) -> Option<&Value> {
+        self.open_try(run, task)?.layers.get(key)
+    }
+
+    /// What an open try has used so far, as far as it is known now.
+    pub fn resources_of(&self, run: &Arc<RunKey>, task: &TryKey) -> Option<&Resources> {
+        self.open_try(run, task)?.measured.as_ref().map(|measured| &measured.resources)
+    }
+
+    fn open_try(&self, run: &Arc<RunKey>, task: &TryKey) -> Option<&Try> {
+        self.runs.get(run)?.tries.get(task).filter(|task| !task.closed)
     }
 
     /// How many runs are open.

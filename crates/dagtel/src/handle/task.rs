@@ -182,7 +182,7 @@ impl Running {
 
     /// Keeps what the try used in all for the report of its end.
     fn used(&mut self, usage: &Usage) {
-        self.totals = memory::totals(usage);
+        self.totals = memory::resources_in_all(usage);
         self.inner.memory.tell_peak(&self.run_key, &self.task.key, usage);
     }
 

@@ -49,14 +49,16 @@ impl Usage {
     }
 
     fn run_ended(&self, run: &DagRun, status: Status) {
-        if facts::concerns_run(run) {
-            self.emit(DAG_RUN, || facts::of_run(run, status));
+        let attributes = &run.details.attributes;
+        if facts::concerns_run(attributes) {
+            self.emit(DAG_RUN, || facts::of_run(&run.key, attributes, status));
         }
     }
 
     fn task_ended(&self, task: &TaskInstance, status: Status) {
-        if facts::concerns_task(task) {
-            self.emit(TASK_INSTANCE, || facts::of_task(task, status));
+        let attributes = &task.details.attributes;
+        if facts::concerns_task(attributes) {
+            self.emit(TASK_INSTANCE, || facts::of_task(&task.key, attributes, status));
         }
     }
 

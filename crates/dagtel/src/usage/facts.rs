@@ -3,15 +3,14 @@
 use std::time::Duration;
 
 use dagtel_core::catalog::attribute as key;
-use dagtel_core::key::UNMAPPED;
+use dagtel_core::event::{Event, Fact, RunChange, RunState, TaskChange, TaskState};
+use dagtel_core::key::{RunKey, TryKey, UNMAPPED};
 use dagtel_core::value::{Attribute, SmolStr, Value};
 use dagtel_usage::json::Dict;
 use dagtel_usage::listener::{
-    DagRunFacts, DagTasks, Profile, Status, TaskInstanceFacts, dag_run_metrics, is_cosmos,
-    task_instance_metrics,
+    DAG_RUN, DagRunFacts, DagTasks, Profile, Status, TASK_INSTANCE, TaskInstanceFacts, dag_run_metrics,
+    is_cosmos, task_instance_metrics,
 };
-
-use crate::describe::{DagRun, TaskInstance};
 
 /// The attributes of a description; of equal keys the first counts, as on spans.
 #[derive(Clone, Copy)]
@@ -65,22 +64,22 @@ impl<'a> Known<'a> {
     }
 }
 
-/// Whether the DAG has tasks of Cosmos.
-pub(super) fn concerns_run(run: &DagRun) -> bool {
-    Known(&run.details.attributes).count(key::COSMOS_TASK_COUNT) > 0
+/// Whether the DAG of which these are the attributes has tasks of Cosmos.
+pub(super) fn concerns_run(attributes: &[Attribute]) -> bool {
+    Known(attributes).count(key::COSMOS_TASK_COUNT) > 0
 }
 
-/// Whether the task is one of Cosmos.
-pub(super) fn concerns_task(task: &TaskInstance) -> bool {
-    let known = Known(&task.details.attributes);
+/// Whether the task of which these are the attributes is one of Cosmos.
+pub(super) fn concerns_task(attributes: &[Attribute]) -> bool {
+    let known = Known(attributes);
     known.text(key::OPERATOR_MODULE).is_some_and(is_cosmos)
         || known.flag(key::IS_COSMOS_OPERATOR_SUBCLASS) == Some(true)
 }
 
-pub(super) fn of_run(run: &DagRun, status: Status) -> Option<Dict> {
-    let known = Known(&run.details.attributes);
+pub(super) fn of_run(run: &RunKey, attributes: &[Attribute], status: Status) -> Option<Dict> {
+    let known = Known(attributes);
     dag_run_metrics(&DagRunFacts {
-        dag_id: &run.key.dag_id,
+        dag_id: &run.dag_id,
         dag_hash: known.text(key::DAG_HASH),
         status,
         tasks: DagTasks {
@@ -92,9 +91,9 @@ pub(super) fn of_run(run: &DagRun, status: Status) -> Option<Dict> {
     })
 }
 
-pub(super) fn of_task(task: &TaskInstance, status: Status) -> Option<Dict> {
-    let known = Known(&task.details.attributes);
-    let mapped = task.key.map_index != UNMAPPED || known.flag(key::IS_MAPPED) == Some(true);
+pub(super) fn of_task(task: &TryKey, attributes: &[Attribute], status: Status) -> Option<Dict> {
+    let known = Known(attributes);
+    let mapped = task.map_index != UNMAPPED || known.flag(key::IS_MAPPED) == Some(true);
     let module = known.text(key::OPERATOR_MODULE).unwrap_or_default();
     let command = known.text(key::DBT_COMMAND).unwrap_or_default();
     task_instance_metrics(&TaskInstanceFacts {
@@ -106,10 +105,38 @@ pub(super) fn of_task(task: &TaskInstance, status: Status) -> Option<Dict> {
         invocation_mode: known.text(key::INVOCATION_MODE),
         execution_mode: known.text(key::EXECUTION_MODE),
         profile: known.profile(),
-        map_index: mapped.then(|| task.key.map_index.max(0)),
+        map_index: mapped.then(|| task.map_index.max(0)),
         dbt_command: &[command],
         install_deps: known.flag(key::INSTALL_DEPS),
         has_callback: known.flag(key::HAS_CALLBACK) == Some(true),
         duration: known.seconds(key::DURATION),
     })
+}
+
+/// The type and the metrics of the usage event that the end of a run or a try makes. `None` when it is no end of which
+/// the original would tell, or Cosmos is not concerned.
+pub fn event_metrics(event: &Event) -> Option<(&'static str, Dict)> {
+    match &event.fact {
+        Fact::Run { change: RunChange::Finished(state), details } => {
+            let status = match state {
+                RunState::Success => Status::Success,
+                RunState::Failed => Status::Failed,
+                _ => return None,
+            };
+            let metrics = concerns_run(&details.attributes)
+                .then(|| of_run(&event.run, &details.attributes, status))??;
+            Some((DAG_RUN, metrics))
+        }
+        Fact::Task { key, change: TaskChange::Finished(state), details } => {
+            let status = match state {
+                TaskState::Success => Status::Success,
+                TaskState::Failed | TaskState::UpForRetry => Status::Failed,
+                _ => return None,
+            };
+            let metrics =
+                concerns_task(&details.attributes).then(|| of_task(key, &details.attributes, status))??;
+            Some((TASK_INSTANCE, metrics))
+        }
+        _ => None,
+    }
 }

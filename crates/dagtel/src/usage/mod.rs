@@ -23,6 +23,7 @@ pub(crate) use collector::Collector;
 pub use collector::log_record;
 pub use dagtel_usage::{Consent, Environment, Gateway, GatewayError, StandardMetrics, Stats, UsageEvent};
 pub(crate) use emit::Usage;
+pub use facts::event_metrics;
 pub(crate) use metadata::unfold;
 
 /// Which usage events go where.

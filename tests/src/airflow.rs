@@ -1,0 +1,302 @@
+//! A whole Airflow: scheduler, DAG processor, API server and triggerer on ports and in a directory of their own, with the
+//! plugin of this checkout and the DAGs of `tests/airflow`.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::part::{Part, Probe};
+use crate::parts::{self, Binary};
+use crate::ports::free;
+use crate::{http, wait};
+
+const PYTHON: Binary = Binary { name: "airflow-python", variable: "DAGTEL_AIRFLOW_PYTHON" };
+/// The DAGs of `tests/airflow/dags`.
+const DAGS: usize = 5;
+const READY: Duration = Duration::from_secs(120);
+
+/// A running Airflow. Everything that it started ends when it is dropped.
+#[derive(Debug)]
+pub struct Airflow {
+    /// Decides what runs, and runs it (LocalExecutor).
+    pub scheduler: Part,
+    /// Reads the DAG files.
+    pub dag_processor: Part,
+    /// Answers tasks and people.
+    pub api_server: Part,
+    /// Waits for what deferred tasks wait for.
+    pub triggerer: Part,
+    home: PathBuf,
+    url: String,
+    token: String,
+}
+
+/// What the database has.
+#[derive(Debug, Deserialize)]
+#[non_exhaustive]
+pub struct Rows {
+    /// DAG runs.
+    pub runs: Vec<RunRow>,
+    /// The last try of each task instance.
+    pub instances: Vec<TryRow>,
+    /// Tries before the last one.
+    pub history: Vec<TryRow>,
+    /// Dependencies, by DAG.
+    pub edges: BTreeMap<String, Vec<(String, String)>>,
+}
+
+/// A DAG run. Times are in microseconds since 1970.
+#[derive(Debug, Clone, Deserialize)]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "the columns have Airflow's names")]
+pub struct RunRow {
+    pub dag_id: String,
+    pub run_id: String,
+    pub state: String,
+    pub clear_number: u32,
+    pub queued_at: Option<u64>,
+    pub start_date: Option<u64>,
+    pub end_date: Option<u64>,
+}
+
+/// A try of a task instance. Times are in microseconds since 1970.
+#[derive(Debug, Clone, Deserialize)]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "the columns have Airflow's names")]
+pub struct TryRow {
+    pub dag_id: String,
+    pub run_id: String,
+    pub task_id: String,
+    pub map_index: i32,
+    pub try_number: u32,
+    pub state: Option<String>,
+    pub start_date: Option<u64>,
+    pub end_date: Option<u64>,
+    pub queued_dttm: Option<u64>,
+    pub scheduled_dttm: Option<u64>,
+}
+
+impl Airflow {
+    /// Starts one in `directory`, with these variables besides its own, and waits until it knows all DAGs.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    #[track_caller]
+    pub fn start(directory: &Path, variables: &[(&'static str, String)]) -> Self {
+        let home = directory.join("airflow");
+        fs::create_dir_all(home.join("config")).expect("its directory can be made");
+        let settings = source("tests/airflow/airflow_local_settings.py");
+        fs::copy(settings, home.join("config/airflow_local_settings.py")).expect("settings can be copied");
+        let port = free();
+        let mut environment = environment(&home, port);
+        environment.extend(variables.iter().cloned());
+        let plugin = install_plugin(directory);
+        environment.push(("PYTHONPATH", plugin.display().to_string()));
+        let part = |name, probes| Part {
+            name,
+            program: parts::find(&PYTHON),
+            arguments: vec!["-m".into(), "airflow".into(), name.into()],
+            environment: environment.clone(),
+            directory: directory.to_owned(),
+            probes,
+            child: None,
+        };
+        let url = format!("http://127.0.0.1:{port}");
+        let mut airflow = Self {
+            scheduler: part("scheduler", Vec::new()),
+            dag_processor: part("dag-processor", Vec::new()),
+            api_server: part("api-server", vec![Probe::Http(format!("{url}/api/v2/version"))]),
+            triggerer: part("triggerer", Vec::new()),
+            home,
+            url,
+            token: String::new(),
+        };
+        airflow.command(&environment, &["db", "migrate"]);
+        // It reads DAG files while the API server, which takes longest, comes up.
+        airflow.dag_processor.start();
+        airflow.api_server.start();
+        airflow.scheduler.start();
+        airflow.triggerer.start();
+        airflow.token = airflow.ask_for_token();
+        wait::until("all DAGs", READY, || {
+            let known = airflow.rows().edges.len();
+            if known == DAGS { Ok(()) } else { Err(format!("{known} DAGs are known")) }
+        });
+        airflow
+    }
+
+    fn command(&self, environment: &[(&'static str, String)], arguments: &[&str]) {
+        let mut command = Command::new(parts::find(&PYTHON));
+        command.args(["-m", "airflow"]).args(arguments).envs(environment.iter().cloned());
+        let Output { status, stdout, stderr } = command.output().expect("Python can be started");
+        assert!(
+            status.success(),
+            "airflow {arguments:?} ended with {status}.\n{}\n{}",
+            String::from_utf8_lossy(&stdout),
+            String::from_utf8_lossy(&stderr)
+        );
+    }
+
+    fn ask_for_token(&self) -> String {
+        let answer: Value = http::json(&http::agent(), &format!("{}/auth/token", self.url), &[])
+            .expect("the API server gives everybody a token");
+        answer["access_token"].as_str().expect("it is a text").to_owned()
+    }
+
+    /// Starts a run.
+    ///
+    /// # Panics
+    /// When Airflow refuses.
+    #[track_caller]
+    pub fn trigger(&self, dag_id: &str, run_id: &str) {
+        self.post(&format!("dags/{dag_id}/dagRuns"), &json!({"dag_run_id": run_id, "logical_date": null}));
+    }
+
+    /// Clears the failed task instances of a run and what is behind them, so that they run again.
+    ///
+    /// # Panics
+    /// When Airflow refuses.
+    #[track_caller]
+    pub fn clear_failed(&self, dag_id: &str, run_id: &str) {
+        let body = json!({"dry_run": false, "only_failed": true});
+        self.post(&format!("dags/{dag_id}/dagRuns/{run_id}/clear"), &body);
+    }
+
+    #[track_caller]
+    fn post(&self, path: &str, body: &Value) {
+        let request = http::agent()
+            .post(format!("{}/api/v2/{path}", self.url))
+            .header("Authorization", format!("Bearer {}", self.token));
+        let mut response = request.send_json(body).expect("the API server answers");
+        let text = response.body_mut().read_to_string().unwrap_or_default();
+        assert!(response.status().is_success(), "POST {path}: {}: {text}", response.status());
+    }
+
+    /// What its database has now.
+    ///
+    /// # Panics
+    /// When the database cannot be read.
+    pub fn rows(&self) -> Rows {
+        let mut python = Command::new(parts::find(&PYTHON));
+        python.arg(source("tests/airflow/rows.py")).arg(self.home.join("airflow.db"));
+        let output = python.output().expect("Python can be started");
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "the database cannot be read: {complaint}");
+        serde_json::from_slice(&output.stdout).expect("rows.py prints JSON")
+    }
+
+    /// The rows once each of these runs (DAG and run id) has ended as often as said.
+    ///
+    /// # Panics
+    /// When that takes too long.
+    #[track_caller]
+    pub fn wait_for_runs(&self, runs: &[(&str, &str, u32)], limit: Duration) -> Rows {
+        wait::until("the runs to end", limit, || {
+            let rows = self.rows();
+            let ended = |(dag_id, run_id, cleared): &&(&str, &str, u32)| {
+                let row = rows.runs.iter().find(|row| row.dag_id == *dag_id && row.run_id == *run_id);
+                row.is_some_and(|row| {
+                    ["success", "failed"].contains(&&*row.state) && row.clear_number == *cleared
+                })
+            };
+            if runs.iter().all(|run| ended(&run)) {
+                return Ok(rows);
+            }
+            let open = rows.instances.iter().filter(|row| row.end_date.is_none());
+            let open: Vec<_> = open.map(|row| format!("{}.{} {:?}", row.dag_id, row.task_id, row.state)).collect();
+            Err(format!("not ended: {open:?}"))
+        })
+    }
+
+    /// Its directory.
+    pub fn home(&self) -> &Path {
+        &self.home
+    }
+}
+
+impl Drop for Airflow {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            for part in [&self.scheduler, &self.dag_processor, &self.api_server, &self.triggerer] {
+                eprintln!("{}: {}", part.name, part.log_tail());
+            }
+        }
+        for part in
+            [&mut self.scheduler, &mut self.dag_processor, &mut self.api_server, &mut self.triggerer]
+        {
+            part.kill();
+        }
+        end_all_of(&self.home);
+    }
+}
+
+/// Kills whatever runs with this home: workers and tasks outlive a killed scheduler.
+fn end_all_of(home: &Path) {
+    let mark = format!("AIRFLOW_HOME={}", home.display());
+    let is_of = |pid: &str| {
+        let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        environment.split(|byte| *byte == 0).any(|variable| variable == mark.as_bytes())
+    };
+    let all = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = all.filter_map(|entry| entry.file_name().into_string().ok());
+    for pid in pids.filter(|pid| is_of(pid)).filter_map(|pid| pid.parse().ok()) {
+        if let Some(pid) = rustix::process::Pid::from_raw(pid) {
+            // It may have ended by itself.
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+        }
+    }
+}
+
+/// Installs the plugin of this checkout as pip does, where nothing else is, and returns where.
+fn install_plugin(directory: &Path) -> PathBuf {
+    let target = directory.join("plugin");
+    // pip builds in the source tree: several tests may install at a time.
+    let copy = directory.join("plugin-source");
+    let status = Command::new("cp").arg("-r").arg(source("integrations/airflow")).arg(&copy).status();
+    assert!(status.is_ok_and(|status| status.success()), "the plugin can be copied");
+    let mut pip = Command::new(parts::find(&PYTHON));
+    pip.args(["-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--no-build-isolation"]);
+    pip.args(["--disable-pip-version-check", "--target"]).arg(&target).arg(&copy);
+    let output = pip.output().expect("Python can be started");
+    assert!(output.status.success(), "pip: {}", String::from_utf8_lossy(&output.stderr));
+    target
+}
+
+fn environment(home: &Path, port: u16) -> Vec<(&'static str, String)> {
+    let text = |name, value: &str| (name, value.to_owned());
+    vec![
+        ("AIRFLOW_HOME", home.display().to_string()),
+        ("AIRFLOW__CORE__DAGS_FOLDER", source("tests/airflow/dags").display().to_string()),
+        text("AIRFLOW__CORE__EXECUTOR", "LocalExecutor"),
+        text("AIRFLOW__CORE__PARALLELISM", "4"),
+        text("AIRFLOW__CORE__LOAD_EXAMPLES", "False"),
+        text("AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION", "False"),
+        ("AIRFLOW__CORE__EXECUTION_API_SERVER_URL", format!("http://127.0.0.1:{port}/execution/")),
+        text("AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS", "True"),
+        text("AIRFLOW__API__HOST", "127.0.0.1"),
+        ("AIRFLOW__API__PORT", port.to_string()),
+        text("AIRFLOW__API__WORKERS", "1"),
+        text("AIRFLOW__API_AUTH__JWT_SECRET", "only this test's processes talk to each other with this"),
+        ("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", format!("sqlite:///{}", home.join("airflow.db").display())),
+        ("AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT", free().to_string()),
+        ("AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT", free().to_string()),
+        text("AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME", "0.2"),
+        text("AIRFLOW__COSMOS__ENABLE_CACHE", "False"),
+        text("PYTHONDONTWRITEBYTECODE", "1"),
+        ("DAGTEL_TEST_DBT_PROJECT", source("tests/airflow/dbt").display().to_string()),
+        ("DAGTEL_TEST_DUCKDB", home.display().to_string()),
+        ("DAGTEL_TEST_MENDED", home.join("mended").display().to_string()),
+        ("DAGTEL_TEST_PROGRAM", parts::built("dagtel").display().to_string()),
+    ]
+}
+
+/// A path in the checkout whose tests are running.
+fn source(path: &str) -> PathBuf {
+    let tests = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    Path::new(&tests).parent().expect("tests lie one below the root").join(path)
+}
