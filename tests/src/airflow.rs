@@ -208,7 +208,8 @@ impl Airflow {
                 return Ok(rows);
             }
             let open = rows.instances.iter().filter(|row| row.end_date.is_none());
-            let open: Vec<_> = open.map(|row| format!("{}.{} {:?}", row.dag_id, row.task_id, row.state)).collect();
+            let open: Vec<_> =
+                open.map(|row| format!("{}.{} {:?}", row.dag_id, row.task_id, row.state)).collect();
             Err(format!("not ended: {open:?}"))
         })
     }
@@ -226,8 +227,7 @@ impl Drop for Airflow {
                 eprintln!("{}: {}", part.name, part.log_tail());
             }
         }
-        for part in
-            [&mut self.scheduler, &mut self.dag_processor, &mut self.api_server, &mut self.triggerer]
+        for part in [&mut self.scheduler, &mut self.dag_processor, &mut self.api_server, &mut self.triggerer]
         {
             part.kill();
         }

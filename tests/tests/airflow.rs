@@ -9,7 +9,7 @@ use dagtel::core::id::{RunIds, task_span_id};
 use dagtel::core::key::{RunKey, TryKey};
 use dagtel_system_tests::Stack;
 use dagtel_system_tests::agent::Agent;
-use dagtel_system_tests::airflow::{Airflow, RunRow, Rows, TryRow};
+use dagtel_system_tests::airflow::{Airflow, Rows, RunRow, TryRow};
 use dagtel_system_tests::jaeger::{Span, Trace};
 use dagtel_system_tests::wait;
 use dagtel_testkit::gateway::{Server, says};
@@ -32,7 +32,8 @@ struct Deployment {
 impl Deployment {
     fn start(name: &str, variables: &[(&'static str, String)]) -> Option<Self> {
         let stack = Stack::start(name)?;
-        let (original, gateway) = (Server::http(says("204 No Content")), Server::http(says("204 No Content")));
+        let (original, gateway) =
+            (Server::http(says("204 No Content")), Server::http(says("204 No Content")));
         let directory = stack.directory();
         let mut all = vec![
             ("DAGTEL_SPOOL_DIR", spool(directory).display().to_string()),
@@ -97,7 +98,10 @@ impl Deployment {
         let told: Vec<_> =
             lines.iter().filter_map(|line| line["cosmos_debug_max_memory_mb"].as_f64()).collect();
         let mebibytes = peak / 1024.0 / 1024.0;
-        println!("hungry: {mebibytes:.1} MiB on the span, {:.0} bytes in the gauge, {told:?} in the file", sample.value);
+        println!(
+            "hungry: {mebibytes:.1} MiB on the span, {:.0} bytes in the gauge, {told:?} in the file",
+            sample.value
+        );
         assert!(mebibytes > TAKEN && sample.value == peak && told.len() == 1 && told[0] > TAKEN);
     }
 
@@ -137,7 +141,11 @@ impl Deployment {
         let original = sent(&self.original);
         let ours = wait::until("usage events", SOON, || {
             let ours = sent(&self.gateway);
-            if ours.len() == original.len() { Ok(ours) } else { Err(format!("{} of {}", ours.len(), original.len())) }
+            if ours.len() == original.len() {
+                Ok(ours)
+            } else {
+                Err(format!("{} of {}", ours.len(), original.len()))
+            }
         });
         let durations = ours.iter().filter(|target| target.contains("&duration=")).count();
         let tasks = ours.iter().filter(|target| target.contains("/task_instance?")).count();
@@ -231,7 +239,11 @@ impl Shown {
         let root = only(&RunIds::of(&attempt.key).span_id.to_string(), "the run");
         let run = &attempt.run;
         assert_eq!((root.parent(), text(&root, "state")), (None, run.state.as_str()));
-        assert_eq!(Some(root.start_us), run.queued_at.min(run.start_date), "the run starts when it is queued");
+        assert_eq!(
+            Some(root.start_us),
+            run.queued_at.min(run.start_date),
+            "the run starts when it is queued"
+        );
         assert_eq!(Some(root.start_us + root.duration_us), run.end_date, "the run ends as the database says");
         for (key, row) in &attempt.tries {
             let span = only(&attempt.span_id(key), &format!("{key:?}"));
@@ -298,7 +310,13 @@ fn every_task_instance_of_airflows_database_is_one_span_as_it_is_there() {
     fs::write(airflow.home().join("mended"), "").unwrap();
     airflow.clear_failed("fails", RUN);
 
-    let all = [("kinds", RUN, 0), ("dbt_dag", RUN, 0), ("dbt_task_group", RUN, 0), ("twins", "one", 0), ("twins", "two", 0)];
+    let all = [
+        ("kinds", RUN, 0),
+        ("dbt_dag", RUN, 0),
+        ("dbt_task_group", RUN, 0),
+        ("twins", "one", 0),
+        ("twins", "two", 0),
+    ];
     let rows = airflow.wait_for_runs(&[&all[..], &[("fails", RUN, 1)]].concat(), RUNS_END);
     println!("all runs have ended after {:.1} s", began.elapsed().as_secs_f64());
     deployment.check(&rows, row(&rows, "fails", RUN), &[]);

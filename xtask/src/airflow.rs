@@ -64,5 +64,6 @@ fn settle(place: &Workplace) -> Result<()> {
     let wrapper = place.output.join(NAME);
     fs::write(&wrapper, format!("#!/bin/sh\nexec '{to}/bin/python' \"$@\"\n"))
         .map_err(at("Writing", &wrapper))?;
-    fs::set_permissions(&wrapper, fs::Permissions::from_mode(0o755)).map_err(at("Making executable", &wrapper))
+    fs::set_permissions(&wrapper, fs::Permissions::from_mode(0o755))
+        .map_err(at("Making executable", &wrapper))
 }

@@ -55,11 +55,8 @@ pub(crate) fn get_or_build(
 fn build_into(home: &Path, recipe: &Recipe<'_>, build: impl FnOnce(&Workplace) -> Result<()>) -> Result<()> {
     // The name has the process in it: what a killed run started may still be writing to its own directory.
     let work = home.with_extension(format!("building-{}", std::process::id()));
-    let place = Workplace {
-        scratch: work.join("scratch"),
-        output: work.join("output"),
-        home: home.to_owned(),
-    };
+    let place =
+        Workplace { scratch: work.join("scratch"), output: work.join("output"), home: home.to_owned() };
     for directory in [&place.scratch, &place.output] {
         fs::create_dir_all(directory).map_err(at("Making the build directory", directory))?;
     }

@@ -273,7 +273,10 @@ mod tests {
         let lines = read(dir.path(), "w.jsonl", &mut InboxPosition::default()).unwrap();
         assert_eq!((lines.events.len(), lines.dropped, lines.bad.bad_lines), (2, 3, 1));
         assert_eq!(lines.usage.len(), 1);
-        assert_eq!((&lines.usage[0].event, &*lines.usage[0].installation.airflow_version), (&lines.events[0], "3"));
+        assert_eq!(
+            (&lines.usage[0].event, &*lines.usage[0].installation.airflow_version),
+            (&lines.events[0], "3")
+        );
     }
 
     #[test]
