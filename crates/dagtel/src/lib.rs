@@ -66,3 +66,12 @@ pub use worker::{Report, Worker};
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 struct Readme;
+
+/// So are those of the guides.
+#[cfg(doctest)]
+mod guides {
+    #[doc = include_str!("../../../docs/guides/rust-engine.md")]
+    struct RustEngine;
+    #[doc = include_str!("../../../docs/guides/inside-a-task.md")]
+    struct InsideATask;
+}

@@ -37,6 +37,11 @@ macro_rules! guides {
 
 guides! {
     first_trace: "first-trace.md";
+    rust_engine: "rust-engine.md";
+    shell_and_cron: "shell-and-cron.md";
+    inside_a_task: "inside-a-task.md";
+    cardinality: "cardinality.md";
+    usage_events: "usage-events.md";
 }
 
 #[test]

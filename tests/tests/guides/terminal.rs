@@ -2,7 +2,7 @@
 //! in a network of its own, so that a guide may use the usual ports whatever else runs on this machine.
 
 use std::fs::{self, File};
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::os::unix::fs::symlink;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -43,19 +43,37 @@ fn networks() -> bool {
     *ALLOWED
 }
 
+/// Copies what a checkout has.
+fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let (name, kind) = (entry.file_name(), entry.file_type()?);
+        if [".git", "target", "corpus", "otelcol-data"].iter().any(|other| name == *other) {
+            continue;
+        }
+        if kind.is_dir() {
+            fs::create_dir_all(to.join(&name))?;
+            copy(&entry.path(), &to.join(&name))?;
+        } else if kind.is_file() {
+            fs::copy(entry.path(), to.join(&name))?;
+        }
+    }
+    Ok(())
+}
+
+/// Where the toolchain is, which looks for itself in the home directory otherwise.
+fn home(variable: &str, usual: &str) -> PathBuf {
+    let named = std::env::var_os(variable).map(PathBuf::from);
+    named.unwrap_or_else(|| PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(usual))
+}
+
 impl Terminal {
     pub(crate) fn open() -> Self {
         let directory =
             tempfile::Builder::new().prefix("dagtel-guide-").tempdir().expect("a directory can be made");
         let (work, bin) = (directory.path().join("work"), directory.path().join("bin"));
         fs::create_dir_all(&work).and_then(|()| fs::create_dir_all(&bin)).expect("directories can be made");
-        let checkout = root().canonicalize().expect("it is there");
-        for name in ["otel-collector", "examples", "docs", "crates"] {
-            symlink(checkout.join(name), work.join(name)).expect("a link can be made");
-        }
-        for name in ["Cargo.toml", "Cargo.lock", "README.md", "ARCHITECTURE.md"] {
-            fs::copy(checkout.join(name), work.join(name)).expect("it can be copied");
-        }
+        copy(&root(), &work).expect("the checkout can be copied");
         symlink(parts::built("dagtel"), bin.join("dagtel")).expect("a link can be made");
         if parts::requested() {
             for (name, program) in parts::programs() {
@@ -69,19 +87,19 @@ impl Terminal {
         });
         let mut command = if networks() {
             let mut command = Command::new(ALONE[0]);
-            command.args(&ALONE[1..]).args(["sh", "-c", "ip link set lo up && exec bash -m"]);
+            command.args(&ALONE[1..]).args(["sh", "-c", "ip link set lo up && exec bash"]);
             command
         } else {
-            let mut command = Command::new("bash");
-            command.arg("-m");
-            command
+            Command::new("bash")
         };
         let path = std::env::var("PATH").unwrap_or_default();
         let log = File::create(directory.path().join("log")).expect("it can be made");
         command
             .env_clear()
             .env("PATH", format!("{}:{path}", bin.display()))
-            .env("HOME", directory.path())
+            .env("HOME", &work)
+            .env("RUSTUP_HOME", home("RUSTUP_HOME", ".rustup"))
+            .env("CARGO_HOME", home("CARGO_HOME", ".cargo"))
             .envs([
                 ("LANG", "C.UTF-8"),
                 ("TERM", "dumb"),
@@ -94,7 +112,9 @@ impl Terminal {
             .stdout(log.try_clone().expect("a file has two handles"))
             .stderr(log)
             .process_group(0);
-        let shell = command.spawn().expect("a shell can be started");
+        let mut shell = command.spawn().expect("a shell can be started");
+        // As in a terminal, jobs can be named.
+        shell.stdin.as_mut().expect("it is piped").write_all(b"set -m\n").expect("the shell reads");
         Self { shell, directory, blocks: 0, _turn: turn }
     }
 
