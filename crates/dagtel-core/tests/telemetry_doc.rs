@@ -7,7 +7,7 @@ use std::path::Path;
 
 use dagtel_core::catalog::metric::{BOUNDS, DEFAULT_PREFIX, Kind};
 use dagtel_core::catalog::registry::{self, Entry, Source};
-use dagtel_core::catalog::{attribute, error_type, event, link, log, span};
+use dagtel_core::catalog::{attribute, drop_reason, error_type, event, link, log, span};
 use dagtel_core::limits::{self, TAG_SETS};
 
 #[test]
@@ -76,6 +76,7 @@ fn document() -> String {
     table(&mut out, |entry| matches!(entry.source, Source::Engine(_)));
     out.push_str("## Of dagtel itself\n\nWithout prefix. Items are spans, points and log records.\n\n");
     table(&mut out, |entry| entry.source == Source::Own);
+    words(&mut out, "Values of `reason` of `dagtel.dropped`", "value", drop_reason::DESCRIBED);
     words(&mut out, "Tags that are no attributes of spans", "tag", registry::TAGS);
     out.push_str("## Limits\n\n| of | most | beyond |\n|---|---|---|\n");
     for limit in limits::TABLE {

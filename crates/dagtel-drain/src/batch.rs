@@ -4,6 +4,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use dagtel_core::catalog::drop_reason;
 use dagtel_core::guard::Admitted;
 
 use crate::journal::Appender;
@@ -61,7 +62,7 @@ impl Batch {
         }
         drop(waiting);
         if !room {
-            self.shared.appender.drop("queue_full", 1);
+            self.shared.appender.drop(drop_reason::QUEUE_FULL, 1);
         }
         if first {
             self.wake();

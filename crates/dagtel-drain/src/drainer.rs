@@ -6,6 +6,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use dagtel_core::catalog::drop_reason;
 use dagtel_core::event::Event;
 use dagtel_core::event::report::MetricsLine;
 use dagtel_core::fold::{Fold, Timing};
@@ -355,7 +356,7 @@ impl Drainer {
 fn fresh(layout: &Layout, options: &DrainerOptions, now: Timestamp, reason: &NoState) -> io::Result<State> {
     let mut counts = Counts::default();
     if matches!(reason, NoState::Damaged) {
-        counts.drop_events("state_damaged", 1);
+        counts.drop_events(drop_reason::STATE_DAMAGED, 1);
     }
     Ok(State {
         instance_id: options.identity.instance_id.to_string(),

@@ -5,6 +5,7 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
+use dagtel_core::catalog::drop_reason;
 use dagtel_core::event::Fact;
 use dagtel_core::guard::{Admitted, Found};
 use dagtel_spool::{AppendError, Class, Durability, Options, PerProcess, Spool, Writer, WriterId};
@@ -173,9 +174,9 @@ impl Appender {
 
 fn reason(error: AppendError) -> &'static str {
     match error {
-        AppendError::Full { .. } => "disk_full",
-        AppendError::TooLarge { .. } => "too_large",
-        _ => "disk_error",
+        AppendError::Full { .. } => drop_reason::DISK_FULL,
+        AppendError::TooLarge { .. } => drop_reason::TOO_LARGE,
+        _ => drop_reason::DISK_ERROR,
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::io;
 
+use dagtel_core::catalog::drop_reason;
 use dagtel_core::guard::{Admitted, Found, readmit};
 use dagtel_core::limits;
 use dagtel_spool::StreamStatus;
@@ -34,8 +35,8 @@ impl Drainer {
             loop {
                 let position = self.state.positions.get(&stream.id).copied().unwrap_or_default();
                 let batch = self.journal.read(stream.id, position, READ_BYTES.min(budget))?;
-                self.state.counts.drop_events("damaged", batch.damaged);
-                self.state.counts.drop_events("evicted", batch.missing);
+                self.state.counts.drop_events(drop_reason::DAMAGED, batch.damaged);
+                self.state.counts.drop_events(drop_reason::EVICTED, batch.missing);
                 let owner = Owner::Writer(stream.id.writer);
                 for record in &batch.records {
                     budget = budget.saturating_sub(record.payload.len());
@@ -43,7 +44,7 @@ impl Drainer {
                         Some(Decoded::Event(event)) => self.read_event(Some(&owner), readmit(event), step),
                         Some(Decoded::Received(event)) => self.read_event(None, readmit(event), step),
                         Some(Decoded::Found(found)) => self.state.fold.found(found),
-                        None => self.state.counts.drop_events("unreadable", 1),
+                        None => self.state.counts.drop_events(drop_reason::UNREADABLE, 1),
                     }
                 }
                 self.state.positions.insert(stream.id, batch.next);
@@ -91,8 +92,8 @@ impl Drainer {
                 self.read_event(Some(&owner), admitted, step);
             }
             step.usage.extend(lines.usage);
-            self.state.counts.drop_events("not_written", lines.dropped);
-            self.state.counts.drop_events("bad_line", lines.bad.bad_lines);
+            self.state.counts.drop_events(drop_reason::NOT_WRITTEN, lines.dropped);
+            self.state.counts.drop_events(drop_reason::BAD_LINE, lines.bad.bad_lines);
             step.inbox.bad_lines += lines.bad.bad_lines;
             // The message repeats parts of the line.
             let first_bad = lines.bad.first_bad.map(|bad| self.options.guard.redact(&bad).into_owned());

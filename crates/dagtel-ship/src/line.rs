@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use dagtel_core::catalog::drop_reason;
 use dagtel_otlp::{Signal, record};
 use dagtel_spool::{
     Class, Durability, OpenError, Options, Position, Reader, Record, Spool, StreamId, Writer, progress,
@@ -234,8 +235,8 @@ impl Line {
         for stream in self.reader.streams()? {
             let position = self.positions.get(&stream.id).copied().unwrap_or_default();
             let batch = self.reader.read(stream.id, position, READ_BYTES)?;
-            self.status.dropped("frames", "damaged", batch.damaged);
-            self.status.dropped("frames", "evicted", batch.missing);
+            self.status.dropped("frames", drop_reason::DAMAGED, batch.damaged);
+            self.status.dropped("frames", drop_reason::EVICTED, batch.missing);
             if batch.records.is_empty() {
                 if batch.next != position {
                     self.advance(carrier, stream.id, batch.next)?;
@@ -275,7 +276,7 @@ impl Line {
                     }
                     frames.push((signal, Bytes::copy_from_slice(body), u64::from(record.items)));
                 }
-                _ => self.status.dropped("frames", "unreadable", 1),
+                _ => self.status.dropped("frames", drop_reason::UNREADABLE, 1),
             }
         }
         let mut work = Work::merge(frames);
@@ -287,7 +288,7 @@ impl Line {
                 Some(Outcome::Done { delivered, rejected }) => {
                     backoff.reset();
                     self.status.delivered(signal, delivered);
-                    self.status.dropped(signal.as_str(), "rejected", rejected);
+                    self.status.dropped(signal.as_str(), drop_reason::REJECTED, rejected);
                 }
                 Some(Outcome::Again) if ending.has_begun() => return false,
                 Some(Outcome::Again) => ending.pause(backoff.next(asked_for(&verdict))).await,

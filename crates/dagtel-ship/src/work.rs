@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
+use dagtel_core::catalog::drop_reason;
 use dagtel_otlp::{Frame, Signal, halves};
 
 use crate::Verdict;
@@ -86,10 +87,12 @@ impl Work {
             Verdict::TooLarge { .. } if self.take_apart(&request) || self.halve(&request) => {
                 Outcome::TakenApart
             }
-            Verdict::TooLarge { .. } => Outcome::Dead { request, reason: "too_large" },
+            Verdict::TooLarge { .. } => Outcome::Dead { request, reason: drop_reason::TOO_LARGE },
             // One bad frame must not take the others with it.
             Verdict::Refused { .. } if self.take_apart(&request) => Outcome::TakenApart,
-            Verdict::Refused { .. } | Verdict::Retry { .. } => Outcome::Dead { request, reason: "refused" },
+            Verdict::Refused { .. } | Verdict::Retry { .. } => {
+                Outcome::Dead { request, reason: drop_reason::REFUSED }
+            }
         })
     }
 

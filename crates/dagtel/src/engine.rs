@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::{Duration, Instant, SystemTime};
 
+use dagtel_core::catalog::drop_reason;
 use dagtel_core::event::{
     Event, Exception, Fact, RunChange, RunDetails, RunState, TaskChange, TaskState, Truth,
 };
@@ -253,7 +254,7 @@ impl Inner {
             Sink::Memory(journal) => {
                 self.counters.found(found);
                 if journal.append(event).is_err() {
-                    self.counters.events_dropped("journal_full", 1);
+                    self.counters.events_dropped(drop_reason::JOURNAL_FULL, 1);
                 }
             }
         }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use dagtel_core::catalog::drop_reason;
 use dagtel_core::catalog::metric::Definition;
 use dagtel_core::catalog::registry::own;
 use dagtel_core::limits::TAG_SETS;
@@ -56,7 +57,7 @@ impl OutboxClient {
         let (signal, items) = (frame.signal, frame.items as u64);
         if self.append(frame).is_err() {
             self.counters.made(signal, items);
-            self.counters.dropped(signal.as_str(), "outbox_refused", items);
+            self.counters.dropped(signal.as_str(), drop_reason::OUTBOX_REFUSED, items);
         }
     }
 }

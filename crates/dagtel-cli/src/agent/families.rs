@@ -4,11 +4,17 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use dagtel_core::catalog::agent::{self, Definition, Source};
+use dagtel_core::catalog::drop_reason;
 use dagtel_core::catalog::metric::Metric;
+use dagtel_core::fold::Anomaly;
+use dagtel_otlp::Signal;
 use dagtel_scrape::{Family, Labels, Value};
 
 use super::board::Spool;
 use super::told::Told;
+
+/// What an agent that folds sends.
+const SIGNALS: [Signal; 3] = [Signal::Traces, Signal::Metrics, Signal::Logs];
 
 /// The families of all directories together.
 pub(super) fn of(spools: &BTreeMap<String, Spool>) -> Vec<Family<'static>> {
@@ -21,14 +27,11 @@ pub(super) fn of(spools: &BTreeMap<String, Spool>) -> Vec<Family<'static>> {
     let mut odd = Sums::new(&agent::ANOMALIES);
     let mut folded = Sums::new(&agent::FOLDED);
     for told in told() {
-        for (anomaly, count) in told.anomalies.seen() {
-            odd.add(vec![anomaly.as_str().into()], count);
+        for anomaly in Anomaly::ALL {
+            odd.add(vec![anomaly.as_str().into()], told.anomalies.count(*anomaly));
         }
         for metric in Metric::ALL {
-            let count = told.metrics.folded(*metric);
-            if count > 0 {
-                folded.add(vec![metric.definition().name.into()], count);
-            }
+            folded.add(vec![metric.definition().name.into()], told.metrics.folded(*metric));
         }
     }
     families.extend([odd.family(), folded.family()]);
@@ -106,17 +109,30 @@ fn disk(spools: &BTreeMap<String, Spool>) -> Family<'static> {
     bytes.family()
 }
 
-/// What was lost before it was read has no destination.
+/// What was lost before it was read has no destination. What may be lost is told as zero before it is: an increase from
+/// nothing is none for Prometheus.
 fn dropped(spools: &BTreeMap<String, Spool>) -> Family<'static> {
     let mut drops = Sums::new(&agent::DROPPED);
     for spool in spools.values() {
+        for reason in drop_reason::OF_EVENTS {
+            drops.add(vec!["events".into(), reason.into(), "".into()], 0);
+        }
         for (reason, count) in spool.told.iter().flat_map(|told| &told.counts.events_dropped) {
             drops.add(vec!["events".into(), reason.clone().into(), "".into()], *count);
         }
         for (destination, status) in &spool.destinations {
-            for ((signal, reason), count) in status.seen().dropped {
+            let mut add = |signal: &'static str, reason: &'static str, count| {
                 drops.add(vec![signal.into(), reason.into(), destination.clone().into()], count);
+            };
+            drop_reason::OF_FRAMES.into_iter().for_each(|reason| add("frames", reason, 0));
+            for signal in SIGNALS {
+                drop_reason::OF_SENT.into_iter().for_each(|reason| add(signal.as_str(), reason, 0));
             }
+            status
+                .seen()
+                .dropped
+                .into_iter()
+                .for_each(|((signal, reason), count)| add(signal, reason, count));
         }
     }
     drops.family()
@@ -125,8 +141,10 @@ fn dropped(spools: &BTreeMap<String, Spool>) -> Family<'static> {
 fn delivered(spools: &BTreeMap<String, Spool>) -> Family<'static> {
     let mut items = Sums::new(&agent::DELIVERED);
     for (destination, status) in spools.values().flat_map(|spool| &spool.destinations) {
-        for (signal, count) in status.seen().delivered {
-            items.add(vec![signal.into(), destination.clone().into()], count);
+        let seen = status.seen().delivered;
+        for signal in SIGNALS {
+            let count = seen.get(signal.as_str()).copied().unwrap_or_default();
+            items.add(vec![signal.as_str().into(), destination.clone().into()], count);
         }
     }
     items.family()

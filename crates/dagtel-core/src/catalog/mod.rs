@@ -129,3 +129,60 @@ pub mod error_type {
         OTHER = "_OTHER";
     }
 }
+
+/// Why something was given up: values of the tag `reason` of `dagtel.dropped`.
+pub mod drop_reason {
+    words! {
+        /// A record on disk whose checksum is wrong.
+        DAMAGED = "damaged";
+        /// There was no room left on disk, and this was the oldest.
+        EVICTED = "evicted";
+        /// A record on disk of a kind or a version that is not known.
+        UNREADABLE = "unreadable";
+        /// A line of an inbox or a log that is not what the schema allows.
+        BAD_LINE = "bad_line";
+        /// A process in another language could not write it, and said so later.
+        NOT_WRITTEN = "not_written";
+        /// What was counted before is gone, because the file that it was kept in is damaged.
+        STATE_DAMAGED = "state_damaged";
+        /// The receiver took the rest of the request.
+        REJECTED = "rejected";
+        /// The receiver will never take it. It is among the dead letters.
+        REFUSED = "refused";
+        /// The receiver, or the journal, has a limit that is lower. What was refused so is among the dead letters.
+        TOO_LARGE = "too_large";
+        /// There is no room for new events on disk.
+        DISK_FULL = "disk_full";
+        /// The disk does not take new events.
+        DISK_ERROR = "disk_error";
+        /// The disk stands still, and there is no room for new events in memory.
+        QUEUE_FULL = "queue_full";
+        /// There is no room for new events in a test's memory.
+        JOURNAL_FULL = "journal_full";
+        /// There is no room on disk for what a live instrument or an exporter of the user's made.
+        OUTBOX_REFUSED = "outbox_refused";
+        /// There is no room on disk for spans.
+        OUTBOX_FULL_TRACES = "outbox_full_traces";
+        /// There is no room on disk for points of metrics.
+        OUTBOX_FULL_METRICS = "outbox_full_metrics";
+        /// There is no room on disk for log records.
+        OUTBOX_FULL_LOGS = "outbox_full_logs";
+    }
+
+    /// Why an agent gives up events.
+    pub const OF_EVENTS: [&str; 9] = [
+        DAMAGED,
+        EVICTED,
+        UNREADABLE,
+        BAD_LINE,
+        NOT_WRITTEN,
+        STATE_DAMAGED,
+        OUTBOX_FULL_TRACES,
+        OUTBOX_FULL_METRICS,
+        OUTBOX_FULL_LOGS,
+    ];
+    /// Why frames of a destination are given up before they are sent.
+    pub const OF_FRAMES: [&str; 3] = [DAMAGED, EVICTED, UNREADABLE];
+    /// Why spans, points and records are given up that were sent.
+    pub const OF_SENT: [&str; 3] = [REJECTED, REFUSED, TOO_LARGE];
+}
