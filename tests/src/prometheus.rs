@@ -33,7 +33,64 @@ impl Sample {
     }
 }
 
+/// A rule as Prometheus has loaded it.
+#[derive(Debug, Clone, Deserialize)]
+#[non_exhaustive]
+pub struct Rule {
+    /// `recording` or `alerting`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// What is recorded, or the name of the alert.
+    pub name: String,
+    /// The expression, as Prometheus writes it.
+    pub query: String,
+    /// Labels that it adds.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+    /// `ok`, `err`, or `unknown` before it was evaluated.
+    pub health: String,
+    /// Why it could not be evaluated.
+    #[serde(rename = "lastError", default)]
+    pub last_error: String,
+    /// The alerts that are pending or fire.
+    #[serde(default)]
+    pub alerts: Vec<Alert>,
+}
+
+/// An alert that is pending or fires.
+#[derive(Debug, Clone, Deserialize)]
+#[non_exhaustive]
+pub struct Alert {
+    /// Whom it concerns.
+    pub labels: BTreeMap<String, String>,
+    /// What it says, filled in.
+    pub annotations: BTreeMap<String, String>,
+    /// `pending` or `firing`.
+    pub state: String,
+}
+
 impl Client {
+    /// Every rule that was loaded.
+    ///
+    /// # Errors
+    /// What kept Prometheus from answering.
+    pub fn rules(&self) -> Result<Vec<Rule>, String> {
+        #[derive(Deserialize)]
+        struct Loaded {
+            data: Groups,
+        }
+        #[derive(Deserialize)]
+        struct Groups {
+            groups: Vec<Group>,
+        }
+        #[derive(Deserialize)]
+        struct Group {
+            rules: Vec<Rule>,
+        }
+        let loaded: Loaded = http::json(&self.agent, &format!("{}/api/v1/rules", self.base), &[])?;
+        Ok(loaded.data.groups.into_iter().flat_map(|group| group.rules).collect())
+    }
+
     pub(crate) fn new(base: String) -> Self {
         Self { agent: http::agent(), base }
     }

@@ -3,10 +3,16 @@
 //!
 //! `DAGTEL_WRITE_DOCS=1 cargo test -p dagtel-system-tests --test rules` writes anew what is made of the catalogue.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use dagtel_core::catalog::agent;
+use dagtel_core::catalog::metric::{DEFAULT_PREFIX, Kind};
+use dagtel_core::catalog::naming::prometheus_name;
+use dagtel_core::catalog::registry::{self, Source};
+use dagtel_system_tests::monitoring::files::questions;
+use dagtel_system_tests::monitoring::promql::{COLLECTOR, PROMETHEUS, names};
 use dagtel_system_tests::monitoring::statsd;
 use dagtel_system_tests::{parts, prometheus::promtool};
 
@@ -86,6 +92,55 @@ fn every_alert_says_what_happened_and_what_to_do_and_has_tests() {
         assert_eq!(expected, Some((true, true)), "a test makes {} (fire, clear)", alert.name);
     }
     assert!(tested.is_empty(), "tests of alerts that are not there: {tested:?}");
+}
+
+/// The expression of a rule, which may go on in the lines below its key.
+fn expression(lines: &[String]) -> String {
+    let mut rest = lines.iter().skip_while(|line| !line.starts_with("expr:"));
+    let first = rest.next().and_then(|line| line.strip_prefix("expr:")).unwrap_or_default().trim();
+    if first != "|" {
+        return first.to_owned();
+    }
+    let ends = |line: &String| line.is_empty() || line.starts_with(['-', '#']);
+    rest.take_while(|line| !ends(line)).map(String::as_str).collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn rules_and_dashboards_ask_for_metrics_of_the_catalogue_only() {
+    let rules = files("prometheus", ".rules.yaml");
+    let (recorded, alerts) = (blocks(&rules, "record"), blocks(&rules, "alert"));
+    let mut known = catalogue();
+    known.extend(recorded.iter().map(|rule| rule.name.clone()));
+    let of_rules = recorded.iter().chain(&alerts).map(|rule| (rule.name.clone(), expression(&rule.lines)));
+    let of_dashboards = questions().into_iter().map(|question| (question.place, question.expression));
+    let mut asked = 0;
+    for (place, expression) in of_rules.chain(of_dashboards) {
+        let names = names(&expression);
+        assert!(!names.is_empty(), "{place} asks for nothing: {expression}");
+        for name in names {
+            asked += 1;
+            assert!(known.contains(&name), "{place} asks for {name}, which is not in the catalogue");
+        }
+    }
+    println!("{asked} names asked for, all known");
+}
+
+/// Every name that Prometheus can have of us, of the collector, and of its own.
+fn catalogue() -> BTreeSet<String> {
+    let mut names: BTreeSet<_> = COLLECTOR.iter().chain(&PROMETHEUS).map(|name| (*name).to_owned()).collect();
+    let mut add = |name: &str, histogram: bool| {
+        let parts: &[&str] = if histogram { &["_bucket", "_sum", "_count"] } else { &[""] };
+        names.extend(parts.iter().map(|part| format!("{name}{part}")));
+    };
+    for entry in registry::entries() {
+        let prefix = if entry.source == Source::Own { "" } else { DEFAULT_PREFIX };
+        let definition = entry.definition;
+        add(&prometheus_name(prefix, definition), definition.kind == Kind::Histogram);
+    }
+    for family in agent::ALL {
+        add(family.name, matches!(family.kind, agent::Kind::Histogram | agent::Kind::Summary));
+    }
+    names
 }
 
 #[test]

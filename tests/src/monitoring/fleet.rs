@@ -2,7 +2,6 @@
 
 use dagtel_core::catalog::agent;
 use dagtel_core::catalog::metric::Metric;
-use serde_json::json;
 
 use super::grafana::{Dashboard, Panel, Row, lines, stack, stat, table};
 use super::promql::{RANGE, Series, WINDOW, family, of};
@@ -23,10 +22,8 @@ pub(super) fn dashboard() -> Dashboard {
         title: "dagtel: fleet",
         about: "Every DAG of every deployment: what runs, what failed, what is slow.",
         variables,
-        traces: Some((
-            "Failed runs in Jaeger",
-            json!({"refId": "A", "queryType": "search", "tags": "error=true"}),
-        )),
+        // A search in Jaeger is for one DAG: the rows of the table lead to it.
+        traces: None,
         rows: vec![
             Row { title: "Now and in the time shown", panels: now() },
             Row { title: "DAGs", panels: dags() },
@@ -70,7 +67,8 @@ fn dags() -> Vec<Panel> {
             .column(success.mean("dag_id", RANGE), "Mean duration", "s")
             .column(success.quantile(0.95, "dag_id", RANGE), "Duration of 95 of 100", "s")
             .column(delay.mean("dag_id", RANGE), "Mean delay of the start", "s")
-            .about("A DAG leads to its own dashboard."),
+            .with_jaeger()
+            .about("A DAG leads to its own dashboard, and to its runs in Jaeger."),
     ]
 }
 

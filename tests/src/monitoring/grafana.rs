@@ -55,6 +55,8 @@ pub(super) struct Panel {
     queries: Vec<Query>,
     /// A value from which on it is red.
     bad: Option<f64>,
+    /// Whether its DAGs lead to Jaeger too.
+    jaeger: bool,
 }
 
 struct Query {
@@ -91,7 +93,7 @@ pub(super) fn table(title: &'static str) -> Panel {
 
 impl Panel {
     fn new(kind: Kind, title: &'static str, unit: &'static str, width: u32) -> Self {
-        Self { kind, title, about: "", unit, width, queries: Vec::new(), bad: None }
+        Self { kind, title, about: "", unit, width, queries: Vec::new(), bad: None, jaeger: false }
     }
 
     /// A further query.
@@ -115,6 +117,12 @@ impl Panel {
     /// Red from this value on.
     pub(super) fn bad_from(mut self, value: f64) -> Self {
         self.bad = Some(value);
+        self
+    }
+
+    /// Its DAGs lead to their runs in Jaeger.
+    pub(super) fn with_jaeger(mut self) -> Self {
+        self.jaeger = true;
         self
     }
 
@@ -215,12 +223,18 @@ impl Panel {
         let by_name = |name: &str, id: &str, value: Value| json!({"matcher": {"id": "byName", "options": name}, "properties": [{"id": id, "value": value}]});
         let mut overrides: Vec<_> =
             self.queries.iter().map(|query| by_name(query.legend, "unit", json!(query.unit))).collect();
-        let link = |title: &str, url: &str| json!([{"title": title, "url": url}]);
+        let link = |title: &str, url: &str| json!({"title": title, "url": url});
         let dag =
             "/d/dagtel-dag?var-dag_id=${__data.fields.dag_id}&${datasource:queryparam}&${__url_time_range}";
-        let task = "/d/dagtel-task?var-dag_id=${__data.fields.dag_id}&var-task_id=${__data.fields.task_id}&${datasource:queryparam}&${__url_time_range}";
-        overrides.push(by_name("dag_id", "links", link("Show the DAG", dag)));
-        overrides.push(by_name("task_id", "links", link("Show the task", task)));
+        let task = "/d/dagtel-task?var-dag_id=${__data.fields.dag_id}&var-task_id=${__data.fields.task_id}&\
+                    ${datasource:queryparam}&${__url_time_range}";
+        let mut of_dag = vec![link("Show the DAG", dag)];
+        if self.jaeger {
+            let runs = json!({"refId": "A", "queryType": "search", "service": "${__data.fields.dag_id}"});
+            of_dag.push(link("Its runs in Jaeger", &explore(&runs)));
+        }
+        overrides.push(by_name("dag_id", "links", json!(of_dag)));
+        overrides.push(by_name("task_id", "links", json!([link("Show the task", task)])));
         overrides
     }
 

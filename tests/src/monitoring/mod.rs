@@ -2,6 +2,7 @@
 //! renamed there cannot leave a panel or a rule without data behind: the dashboards, and recording rules for Airflow's names
 //! of the StatsD era.
 
+pub mod files;
 mod fleet;
 mod grafana;
 mod health;

@@ -1,5 +1,7 @@
 //! PromQL over the catalogue: names and labels come from where they are defined, so that neither can be misspelt.
 
+use std::collections::BTreeSet;
+
 use dagtel_core::catalog::agent;
 use dagtel_core::catalog::metric::{DEFAULT_PREFIX, Definition, Metric};
 use dagtel_core::catalog::naming::prometheus_name;
@@ -198,4 +200,77 @@ impl Series {
 
 fn over(operator: &str, by: &str, what: &str) -> String {
     if by.is_empty() { format!("{operator}({what})") } else { format!("{operator} by ({by}) ({what})") }
+}
+
+/// The names of the metrics that an expression of Prometheus's asks for.
+pub fn names(expression: &str) -> BTreeSet<String> {
+    const WORDS: [&str; 13] = [
+        "and",
+        "bool",
+        "by",
+        "group_left",
+        "group_right",
+        "ignoring",
+        "inf",
+        "nan",
+        "offset",
+        "on",
+        "or",
+        "unless",
+        "without",
+    ];
+    let mut names = BTreeSet::new();
+    let mut rest = expression;
+    while let Some(start) = rest.find(|letter: char| is_word(letter) || "\"'{[$".contains(letter)) {
+        rest = &rest[start..];
+        let end = match rest.as_bytes()[0] {
+            b'{' => closing(rest, '}'),
+            b'[' => closing(rest, ']'),
+            // A variable of Grafana's.
+            b'$' => 1 + rest[1..].find(|letter: char| !is_word(letter)).unwrap_or(rest.len() - 1),
+            quote @ (b'"' | b'\'') => 1 + closing(&rest[1..], char::from(quote)),
+            _ => rest.find(|letter: char| !is_word(letter)).unwrap_or(rest.len()),
+        };
+        let word = &rest[..end];
+        rest = rest[end..].trim_start();
+        let grouping = ["by", "on", "ignoring", "without", "group_left", "group_right"].contains(&word);
+        if grouping && rest.starts_with('(') {
+            rest = &rest[closing(rest, ')')..];
+        } else if word.starts_with(|letter: char| letter.is_ascii_alphabetic() || letter == '_')
+            && !["(", "by (", "by(", "without (", "without("].iter().any(|call| rest.starts_with(call))
+            && !WORDS.contains(&word)
+        {
+            names.insert(word.to_owned());
+        }
+    }
+    names
+}
+
+/// Where what is closed by this sign ends.
+fn closing(text: &str, sign: char) -> usize {
+    text.find(sign).map_or(text.len(), |at| at + sign.len_utf8())
+}
+
+fn is_word(letter: char) -> bool {
+    letter.is_ascii_alphanumeric() || letter == '_' || letter == ':'
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn names_are_told_from_functions_labels_and_words() {
+        let names = |expression| super::names(expression).into_iter().collect::<Vec<_>>();
+        assert_eq!(
+            names(
+                r#"sum by (le, job) (rate(a_total{b=~"c|d"}[5m])) / on (e) group_left (f) (g:h unless i offset $j)"#
+            ),
+            ["a_total", "g:h", "i"]
+        );
+        assert_eq!(
+            names(
+                r#"predict_linear(x[30m], 3600) > 2 ^ 29 and label_replace(y, "z", "$1", "a", "(.*)") == bool 0"#
+            ),
+            ["x", "y"]
+        );
+    }
 }
