@@ -7,7 +7,7 @@
 //! | fence | what becomes of the block |
 //! |---|---|
 //! | `sh` | it is run, and every command must succeed |
-//! | `sh fails` | it is run, and its last command must fail |
+//! | `sh fails`, `sh real fails` | it is run, and its last command must fail |
 //! | `sh real` | it is run where the real collector, Jaeger and Prometheus are (`cargo xtask test`) |
 //! | `sh opentelemetry-python` | the same, with a Python that has OpenTelemetry's SDK |
 //! | `sh slow` | it is run in the long class (`RUN_SLOW_TESTS=1`) |
@@ -41,6 +41,7 @@ guides! {
     shell_and_cron: "shell-and-cron.md";
     inside_a_task: "inside-a-task.md";
     cardinality: "cardinality.md";
+    collector: "collector.md";
     usage_events: "usage-events.md";
 }
 

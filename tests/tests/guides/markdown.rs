@@ -70,18 +70,26 @@ fn kind(info: &str) -> Option<Kind> {
         return Some(Kind::File(name.to_owned()));
     }
     match *words {
-        ["sh"] => Some(Kind::Shell { needs: Needs::Nothing, fails: false }),
-        ["sh", "fails"] => Some(Kind::Shell { needs: Needs::Nothing, fails: true }),
-        ["sh", "real"] => Some(Kind::Shell { needs: Needs::RealParts, fails: false }),
-        ["sh", "opentelemetry-python"] => {
-            Some(Kind::Shell { needs: Needs::OpenTelemetryPython, fails: false })
-        }
-        ["sh", "slow"] => Some(Kind::Shell { needs: Needs::Time, fails: false }),
+        ["sh", ref words @ ..] => shell(words),
         ["text"] => Some(Kind::Output),
         ["crontab"] => Some(Kind::Crontab),
         ["rust"] | ["rust", "no_run"] => Some(Kind::Rust),
         _ => None,
     }
+}
+
+fn shell(words: &[&str]) -> Option<Kind> {
+    let (mut needs, mut fails) = (Needs::Nothing, false);
+    for word in words {
+        match *word {
+            "fails" => fails = true,
+            "real" => needs = Needs::RealParts,
+            "opentelemetry-python" => needs = Needs::OpenTelemetryPython,
+            "slow" => needs = Needs::Time,
+            _ => return None,
+        }
+    }
+    Some(Kind::Shell { needs, fails })
 }
 
 #[test]

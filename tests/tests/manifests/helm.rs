@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use crate::sidecar::check_folding_agent;
 use crate::tested::{
     Tested, collector_image, document, list, otel_collector, read, scraped, text, variables,
 };
@@ -79,4 +80,7 @@ fn the_agents_of_the_nodes_know_the_gateways_by_name_and_port() {
         assert_eq!(set[variable], format!("[{}]", wanted.join(",")), "{variable}");
     }
     assert_eq!(gateway["service"]["clusterIP"], "None", "single pods have names");
+    let claims = list(&gateway["statefulset"]["volumeClaimTemplates"]).iter();
+    let claims: BTreeSet<_> = claims.map(|claim| text(&claim["metadata"]["name"])).collect();
+    check_folding_agent(&gateway["extraContainers"][0], &claims);
 }

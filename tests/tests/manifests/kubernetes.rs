@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use crate::sidecar::check_folding_agent;
 use crate::tested::{
-    Tested, collector_image, document, documents, jaeger_image, list, otel_collector, scraped, text,
+    Tested, collector_image, document, documents, jaeger_image, list, otel_collector, read, scraped, text,
     variables,
 };
 
@@ -133,6 +134,39 @@ fn collectors_and_jaeger_run_the_tested_files_on_their_ports() {
         }
     }
     assert!(checked >= 2, "{checked}");
+}
+
+#[test]
+fn gateways_have_a_folding_agent_and_the_nodes_know_them() {
+    let objects = objects(&directory("fleet"));
+    let workloads = of_kind(&objects, &WORKLOADS);
+    let named = |name: &str| {
+        *workloads.iter().find(|workload| workload["metadata"]["name"] == name).expect("it is there")
+    };
+    let (gateway, node) = (named("gateway"), named("collector-agent"));
+    let claims = list(&gateway["spec"]["volumeClaimTemplates"]).iter();
+    let claims: BTreeSet<_> = claims.map(|claim| text(&claim["metadata"]["name"])).collect();
+    let folding = containers(gateway).into_iter().find(|container| container["name"] == "dagtel-agent");
+    check_folding_agent(folding.expect("it is there"), &claims);
+    check_probes(folding.expect("it is there"));
+    let service = text(&gateway["spec"]["serviceName"]);
+    let services = of_kind(&objects, &["Service"]);
+    let service = services.iter().find(|other| other["metadata"]["name"] == service).expect("it is there");
+    assert_eq!(service["spec"]["clusterIP"], "None", "single pods have names");
+    let set = variables(&containers(node)[0]["env"]);
+    let (tested, replicas) =
+        (Tested::new("gateway.yaml"), gateway["spec"]["replicas"].as_u64().expect("a number"));
+    for (variable, port) in
+        [("DAGTEL_GATEWAYS", "DAGTEL_OTLP_GRPC_PORT"), ("DAGTEL_GATEWAYS_EVENTS", "DAGTEL_EVENTS_PORT")]
+    {
+        let port = tested.port(port);
+        let wanted: Vec<_> = (0..replicas).map(|n| format!("gateway-{n}.gateway:{port}")).collect();
+        assert_eq!(set[variable], format!("[{}]", wanted.join(",")), "{variable}");
+    }
+    // What the head says of engines.
+    let head = read(&directory("fleet").join("kustomization.yaml"));
+    let events = Tested::new("agent.yaml").port("DAGTEL_EVENTS_PORT");
+    assert!(head.contains(&format!("\"--forward\", \"http://collector-agent.dagtel.svc:{events}\"")));
 }
 
 #[test]

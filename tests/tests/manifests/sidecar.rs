@@ -1,5 +1,6 @@
 //! `dagtel agent` beside an engine, in `kubernetes/engine`, and the image that it runs.
 
+use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
 
 use dagtel::config::{Config, Environment};
@@ -58,6 +59,26 @@ fn the_sidecar_has_the_agents_ports_paths_and_variables() {
     for container in [engine, agent] {
         assert!(container["securityContext"]["runAsUser"].is_null(), "one user for both");
     }
+}
+
+/// An agent beside a gateway: it takes events where gateway.yaml sends them, and sends where that takes OTLP.
+pub(crate) fn check_folding_agent(agent: &Value, claims: &BTreeSet<&str>) {
+    let gateway = Tested::new("gateway.yaml");
+    let receive = format!("{}:{}", gateway.variables["DAGTEL_FOLD_HOST"], gateway.port("DAGTEL_FOLD_PORT"));
+    assert_eq!(agent["args"], serde_json::json!(["agent", "--receive", receive]));
+    let set = variables(&agent["env"]);
+    let config = Config::load(None, &set.iter().map(|(name, value)| (*name, *value)).collect());
+    let config = config.expect("the variables are good");
+    let otlp = format!("http://127.0.0.1:{}", gateway.port("DAGTEL_OTLP_GRPC_PORT"));
+    assert_eq!(config.traces.targets[0].endpoint.to_string(), otlp);
+    let port = u64::from(Config::load(None, &Environment::default()).expect("nothing is said").http_port);
+    assert_eq!(agent["ports"][0]["containerPort"], port);
+    for (probe, path) in [("readinessProbe", "/readyz"), ("livenessProbe", "/healthz")] {
+        assert_eq!(agent[probe]["httpGet"]["path"], path, "{probe}");
+    }
+    let mount = &agent["volumeMounts"][0];
+    assert!(claims.contains(text(&mount["name"])), "its spool is on a volume that stays");
+    assert!(set["DAGTEL_SPOOL_DIR"].starts_with(text(&mount["mountPath"])));
 }
 
 #[test]
