@@ -14,6 +14,9 @@ pub(crate) const PROMETHEUS: Binary = Binary { name: "prometheus", variable: "DA
 /// Prometheus's checker of configurations and metrics.
 pub(crate) const PROMTOOL: Binary = Binary { name: "promtool", variable: "DAGTEL_PROMTOOL" };
 
+/// Runs a class of Kafka.
+pub(crate) const KAFKA: Binary = Binary { name: "kafka-java", variable: "DAGTEL_KAFKA" };
+
 /// A program of the real parts and the variable that may name it.
 pub(crate) struct Binary {
     pub(crate) name: &'static str,

@@ -36,15 +36,15 @@ pub struct Stack {
 }
 
 #[derive(Debug)]
-struct Ports {
-    otlp_grpc: u16,
+pub(crate) struct Ports {
+    pub(crate) otlp_grpc: u16,
     otlp_http: u16,
-    events: u16,
-    metrics: u16,
+    pub(crate) events: u16,
+    pub(crate) metrics: u16,
     health: u16,
-    collector_self: u16,
-    jaeger_otlp: u16,
-    jaeger_query: u16,
+    pub(crate) collector_self: u16,
+    pub(crate) jaeger_otlp: u16,
+    pub(crate) jaeger_query: u16,
     jaeger_query_grpc: u16,
     prometheus: u16,
     agent: u16,
@@ -183,7 +183,7 @@ impl Drop for Stack {
 }
 
 impl Ports {
-    fn pick() -> Self {
+    pub(crate) fn pick() -> Self {
         Self {
             otlp_grpc: free(),
             otlp_http: free(),
@@ -200,7 +200,7 @@ impl Ports {
     }
 }
 
-fn collector(name: &'static str, setup: &Setup<'_>, ports: &Ports, directory: &Path) -> Part {
+pub(crate) fn collector(name: &'static str, setup: &Setup<'_>, ports: &Ports, directory: &Path) -> Part {
     let configurations = setup.configurations.iter().map(|name| parts::shipped(name).display().to_string());
     let mut environment = vec![
         ("DAGTEL_OTLP_GRPC_PORT", ports.otlp_grpc.to_string()),
@@ -224,7 +224,7 @@ fn collector(name: &'static str, setup: &Setup<'_>, ports: &Ports, directory: &P
     }
 }
 
-fn jaeger(ports: &Ports, directory: &Path) -> Part {
+pub(crate) fn jaeger(ports: &Ports, directory: &Path) -> Part {
     Part {
         name: "jaeger",
         program: parts::find(&parts::JAEGER),
@@ -284,6 +284,6 @@ fn prometheus_configuration(ports: &Ports) -> String {
     text.replace("- prometheus/", &format!("- {}/", parts::shipped("prometheus").display()))
 }
 
-fn local(port: u16) -> String {
+pub(crate) fn local(port: u16) -> String {
     format!("http://127.0.0.1:{port}")
 }

@@ -1,5 +1,5 @@
 //! The project's own commands. `cargo xtask test` is the one to remember: it fetches or builds the real
-//! collector, Jaeger, Prometheus and Airflow once, then runs every test against them.
+//! collector, Jaeger, Prometheus, Kafka and Airflow once, then runs every test against them.
 
 mod airflow;
 mod cache;
@@ -9,6 +9,7 @@ mod command;
 mod failure;
 mod fuzz;
 mod jaeger;
+mod kafka;
 mod parts;
 mod prometheus;
 mod test;
@@ -26,7 +27,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Make the real collector, Jaeger, Prometheus and Airflow available, building each once into the cache
+    /// Make the real collector, Jaeger, Prometheus, Kafka and Airflow available, getting each once into the cache
     Setup,
     /// Run every test, those against the real parts included
     Test {

@@ -5,7 +5,7 @@ use crate::{
     airflow, collector,
     command::{is_program, on_path},
     failure::{Failure, Result},
-    jaeger, prometheus,
+    jaeger, kafka, prometheus,
 };
 use std::{env, path::PathBuf};
 
@@ -16,12 +16,13 @@ struct Binary {
     make: fn() -> Result<PathBuf>,
 }
 
-const BINARIES: [Binary; 5] = [
+const BINARIES: [Binary; 6] = [
     Binary { name: collector::NAME, variable: "DAGTEL_OTELCOL", make: collector::build },
     Binary { name: jaeger::NAME, variable: "DAGTEL_JAEGER", make: jaeger::build },
     Binary { name: prometheus::NAME, variable: "DAGTEL_PROMETHEUS", make: prometheus::unpack },
     Binary { name: prometheus::TOOL, variable: "DAGTEL_PROMTOOL", make: prometheus::unpack },
     Binary { name: airflow::NAME, variable: "DAGTEL_AIRFLOW_PYTHON", make: airflow::build },
+    Binary { name: kafka::NAME, variable: "DAGTEL_KAFKA", make: kafka::fetch },
 ];
 
 /// The path of every binary, in the order of `BINARIES`.
