@@ -30,6 +30,7 @@ mod ports;
 pub mod prometheus;
 pub mod recorded;
 mod stack;
+pub mod two_ways;
 pub mod wait;
 
 pub use stack::{Setup, Stack};

@@ -1,6 +1,6 @@
 //! `dagtel doctor`: a good configuration is found good by really sending; each of many broken ones is named in one line.
 
-use std::net::TcpListener;
+use std::net::{TcpListener, UdpSocket};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -68,9 +68,9 @@ fn each_broken_configuration_is_named_in_one_line() {
             "config.toml:2:1: there is no key \"otel_onn\" in [traces]; did you mean \"otel_on\"?",
         ),
         (
-            "[metrics]\nstatsd_on = true\n".into(),
+            "[metrics]\nstatsd_onn = true\n".into(),
             &[],
-            "config.toml:2:1: there is no key \"statsd_on\" in [metrics]",
+            "config.toml:2:1: there is no key \"statsd_onn\" in [metrics]; did you mean \"statsd_on\"?",
         ),
         ("[metrics]\notel_on = \"yes\"\n".into(), &[], "config.toml:2:11: otel_on must be true or false"),
         ("[metrics]\notel_interval_milliseconds = 0\n".into(), &[], "whole number from 1"),
@@ -112,8 +112,72 @@ fn each_broken_configuration_is_named_in_one_line() {
             "does not take traces: Connection refused",
         ),
     ];
+    each_is_one_line(dir.path(), &broken);
+}
+
+#[test]
+fn each_broken_backend_is_named_in_one_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let off = "otel_on = false\n[traces]\notel_on = false\n[http_server]\non = false\n";
+    let nobody = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let metrics = |keys: &str| format!("[metrics]\n{keys}\n{off}");
+    let broken: [Broken<'_>; 13] = [
+        (
+            metrics("statsd_on = \"yes\""),
+            &[],
+            "config.toml:2:13: statsd_on must be true or false, without quotes",
+        ),
+        (
+            metrics("statsd_port = 0"),
+            &[],
+            "config.toml:2:15: statsd_port must be a whole number from 1 to 65535",
+        ),
+        (metrics("statsd_port = \"8125\""), &[], "statsd_port must be a whole number from 1 to 65535"),
+        (
+            metrics("statsd_host = \"udp://statsd:8125\""),
+            &[],
+            "statsd_host must be a host name or an address, without scheme and port",
+        ),
+        (metrics("statsd_prefix = 5"), &[], "statsd_prefix must be a text, in quotes"),
+        (metrics("timer_unit = \"m\""), &[], "timer_unit must be \"s\" or \"ms\""),
+        (
+            metrics("metrics_allow_list = \"ti,po(ol\""),
+            &[],
+            "metrics_allow_list is wrong: \"po(ol\" is no regular",
+        ),
+        (metrics("metrics_allow_list = \"nothing_like_this\""), &[], "no metric passes metrics_allow_list"),
+        (
+            metrics("statsd_on = true\nstatsd_datadog_enabled = true\nstatsd_influxdb_enabled = true"),
+            &[],
+            "statsd_datadog_enabled and statsd_influxdb_enabled are both true",
+        ),
+        (
+            metrics(""),
+            &[("DAGTEL_METRICS__STATSD_ON", "on")],
+            "DAGTEL_METRICS__STATSD_ON must be true or false",
+        ),
+        (
+            metrics(""),
+            &[("DAGTEL_METRICS__STATSD_PORT", "x")],
+            "DAGTEL_METRICS__STATSD_PORT must be a whole number",
+        ),
+        (
+            metrics("statsd_on = true\nstatsd_host = \"nowhere.invalid\""),
+            &[],
+            "statsd://nowhere.invalid:8125 does not take metrics",
+        ),
+        (
+            metrics(&format!("statsd_on = true\nstatsd_host = \"127.0.0.1\"\nstatsd_port = {nobody}")),
+            &[],
+            "does not take metrics: Connection refused",
+        ),
+    ];
+    each_is_one_line(dir.path(), &broken);
+}
+
+fn each_is_one_line(dir: &Path, broken: &[Broken<'_>]) {
     for (toml, variables, part) in broken {
-        let output = doctor(dir.path(), &toml, variables);
+        let output = doctor(dir, toml, variables);
         let lines = lines(&output);
         let wrong: Vec<_> = lines.iter().filter(|line| line.starts_with('✗')).collect();
         println!("{}", wrong.iter().map(|line| line.as_str()).collect::<Vec<_>>().join("\n"));
@@ -121,6 +185,35 @@ fn each_broken_configuration_is_named_in_one_line() {
         assert!(wrong.len() == 1 && wrong[0].contains(part), "{toml}: {part}: {lines:?}");
         assert!(!lines.join("").contains("s3cret"));
     }
+}
+
+#[test]
+fn every_backend_is_told_with_what_is_off_and_why() {
+    let (dir, daemon) = (tempfile::tempdir().unwrap(), UdpSocket::bind("127.0.0.1:0").unwrap());
+    daemon.set_read_timeout(Some(std::time::Duration::from_secs(5))).unwrap();
+    let port = daemon.local_addr().unwrap().port();
+    let toml = format!(
+        "[metrics]\notel_on = false\nstatsd_on = true\nstatsd_host = \"127.0.0.1\"\nstatsd_port = {port}\n\
+         statsd_datadog_enabled = true\nmetrics_block_list = \"heartbeat\"\ndisabled_tags = \"execution_mode\"\n\
+         timer_unit = \"ms\"\n[http_server]\non = false\n"
+    );
+    let output = doctor(dir.path(), &toml, &[("OTEL_TRACES_EXPORTER", "console")]);
+    let text = lines(&output).join("\n");
+    println!("{text}");
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    for part in [
+        "traces         off: OTEL_TRACES_EXPORTER is console",
+        "metrics        off: [metrics] otel_on is false in",
+        &format!(
+            "statsd         to dogstatsd://127.0.0.1:{port} (tags as DogStatsD has them) every 10 s as airflow.…: nobody objects"
+        ),
+        "stdout         traces as lines of OTLP in JSON",
+        "without the tags execution_mode; durations in milliseconds",
+    ] {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+    let mut datagram = [0; 100];
+    assert_eq!(daemon.recv(&mut datagram).unwrap(), 0, "it got an empty datagram");
 }
 
 #[test]

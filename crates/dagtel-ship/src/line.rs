@@ -150,6 +150,11 @@ impl Line {
         &self.destination.receiver
     }
 
+    /// What it is sent.
+    pub fn signals(&self) -> &[Signal] {
+        &self.destination.signals
+    }
+
     /// What it counts and says about itself, also while it runs.
     pub fn status(&self) -> Arc<Status> {
         self.status.clone()

@@ -14,12 +14,12 @@ use dagtel_core::time::Timestamp;
 use dagtel_core::value::{Attribute, SmolStr, Value};
 use dagtel_drain::{DIR_VARIABLE, DrainerOptions, Durability, Layout};
 use dagtel_otlp::{Identity, Signal};
-use dagtel_ship::{Destination, EndpointError, Receiver};
+use dagtel_ship::EndpointError;
 use opentelemetry::metrics::MeterProvider as _;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use tokio::sync::oneshot;
 
-use crate::config::{Config, ConfigError, Environment, SignalConfig, Target};
+use crate::config::{Config, ConfigError, Environment};
 use crate::counters::Counters;
 use crate::engine::{Clock, Dagtel, Inner};
 use crate::in_memory::InMemory;
@@ -33,7 +33,7 @@ use crate::pipeline::Pipeline;
 use crate::sink::Sink;
 use crate::starts::Starts;
 use crate::usage::{Collector, Usage, UsageOptions};
-use crate::worker::{Report, Worker};
+use crate::worker::{Active, Report, Worker};
 
 /// How to set dagtel up. Made by [`Dagtel::builder`].
 ///
@@ -69,9 +69,6 @@ pub enum BuildError {
     /// The file or the environment is wrong.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// There is nowhere to send.
-    #[error("no endpoint is known: name one by Builder::endpoint or OTEL_EXPORTER_OTLP_ENDPOINT")]
-    NoEndpoint,
     /// The spool directory cannot be used.
     #[error(transparent)]
     Spool(#[from] dagtel_spool::OpenError),
@@ -96,16 +93,15 @@ impl fmt::Debug for Builder {
 }
 
 impl Dagtel {
-    /// Begins to set dagtel up. `service_name` is the deployment's, the `service.name` of metrics.
+    /// Begins to set dagtel up. `service_name` is the deployment's, the `service.name` of metrics. What code says counts
+    /// before the environment: with `""` it is `OTEL_SERVICE_NAME`, else what the file says, else `dagtel`.
     pub fn builder(service_name: impl Into<SmolStr>) -> Builder {
         let now = Timestamp::from(SystemTime::now());
         let instance = format!("{:x}-{:x}", std::process::id(), now.as_nanos());
         let mut identity = Identity::new(service_name, instance);
         let config = Config::load(None, &Environment::of_process());
         if let Ok(config) = &config {
-            identity.resource = attributes(&config.resource);
-            identity.tags = attributes(&config.tags);
-            identity.prefix = config.prefix.as_str().into();
+            configure(&mut identity, config);
         }
         Builder {
             identity,
@@ -127,9 +123,16 @@ impl Dagtel {
 }
 
 impl Builder {
+    /// What the file and the environment say, for an engine that reads them itself ([`Config::load`]): by default those of
+    /// this process. Resource attributes and tags that were given before are gone.
+    pub fn config(mut self, config: Config) -> Self {
+        configure(&mut self.identity, &config);
+        self.config = Ok(config);
+        self
+    }
+
     /// The OTLP receiver, such as `http://collector:4317`. Without it the environment and the file count
-    /// ([`crate::config`]), and without those `http://127.0.0.1:4317`. An engine sends everything to one receiver, the
-    /// first of those for traces (of those for metrics when traces are off); `dagtel agent` sends to several.
+    /// ([`crate::config`]), and without those `http://127.0.0.1:4317`. Which other backends there are is said there alone.
     pub fn endpoint(mut self, endpoint: impl Into<String>) -> Self {
         self.endpoint = Some(endpoint.into());
         self
@@ -192,7 +195,8 @@ impl Builder {
         self
     }
 
-    /// Which metrics and tags there are, and the unit of durations. By default all, and seconds. Instruments of the
+    /// Which metrics and tags there are, and the unit of durations. By default what the environment and the file say, and
+    /// without those all, and seconds. Instruments of the
     /// engine's [own](Dagtel::meter) are not touched.
     pub fn naming(mut self, naming: Naming) -> Self {
         self.identity.naming = naming;
@@ -247,6 +251,9 @@ impl Builder {
     pub fn install(self) -> Result<(Dagtel, Guard), BuildError> {
         let deadline = self.shutdown_deadline;
         let (dagtel, worker) = self.build()?;
+        if !dagtel.is_on() {
+            return Ok((dagtel.clone(), Guard { dagtel, deadline, stop: None, thread: None }));
+        }
         let (stop, stopped) = oneshot::channel::<()>();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_io()
@@ -271,33 +278,44 @@ impl Builder {
     /// When the endpoint is not one, or the spool directory cannot be used.
     pub fn build(mut self) -> Result<(Dagtel, Worker), BuildError> {
         self.redact_identity();
-        let config = self.config.clone()?;
+        let config = self.configured()?;
+        if config.disabled {
+            return Ok((Dagtel::off(), Worker(None)));
+        }
         let interval = self.metric_interval.unwrap_or(config.metric_interval);
-        let destination = self.destination(&config)?;
         let layout = self.layout()?;
+        let destinations = config.ships(&layout);
         let counters = Arc::new(Counters::default());
         let journal = self.journal(&layout, counters.clone())?;
-        let client = OutboxClient::new(journal.outbox()?, counters.clone());
-        let meters = instruments::provider(client.clone(), &self.identity, interval)?;
-        let registry = Registry::new(meters.meter(instruments::SCOPE), &self.identity, self.guard());
+        let client =
+            OutboxClient::new(journal.outbox()?, counters.clone()).only(|signal| config.sends(signal));
+        let meters = match config.sends(Signal::Metrics) {
+            true => Some(instruments::provider(client.clone(), &self.identity, interval)?),
+            false => None,
+        };
+        let registry = meters
+            .as_ref()
+            .map(|meters| Registry::new(meters.meter(instruments::SCOPE), &self.identity, self.guard()));
         let (commands, received) = tokio::sync::mpsc::unbounded_channel();
         let mut options = DrainerOptions::new(self.identity.clone());
         options.timing = self.timing;
         options.guard = self.guard();
         options.metric_interval = interval;
-        options.traces = destination.signals.contains(&Signal::Traces);
-        options.metrics = destination.signals.contains(&Signal::Metrics);
-        let worker = Worker {
+        options.traces = config.sends(Signal::Traces);
+        options.metrics = config.sends(Signal::Metrics);
+        let addresses: Vec<_> = destinations.iter().map(|to| to.receiver.to_string()).collect();
+        let worker = Active {
             layout: layout.clone(),
             journal: journal.clone(),
             options,
             counters: counters.clone(),
             commands: received,
-            destination,
+            destinations,
+            to: addresses.join(", "),
             clock: self.clock.clone(),
             shutdown_deadline: self.shutdown_deadline,
         };
-        let usage = self.usage_events(Some(&client), Some(&meters));
+        let usage = self.usage_events(Some(&client), meters.as_ref());
         if let Some(usage) = &usage {
             usage.start();
         }
@@ -305,35 +323,24 @@ impl Builder {
         let mut inner = self.inner(counters, Sink::Disk(journal));
         inner.usage = usage;
         inner.loops = loops;
-        inner.registry = Some(registry);
-        inner.meters = Some(meters);
+        inner.registry = registry;
+        inner.meters = meters;
         inner.outbox = Some(client);
         inner.commands = Some(commands);
         inner.layout = Some(layout);
-        Ok((Dagtel(Some(Arc::new(inner))), worker))
+        Ok((Dagtel(Some(Arc::new(inner))), Worker(Some(Box::new(worker)))))
     }
 
-    /// Where everything goes. The file of its progress is the worker's to name.
-    fn destination(&self, config: &Config) -> Result<Destination, BuildError> {
-        let mut config = config.clone();
+    /// The configuration, with the receiver that code names.
+    fn configured(&self) -> Result<Config, BuildError> {
+        let mut config = self.config.clone()?;
         if let Some(endpoint) = &self.endpoint {
             let (endpoint, protocol) = ([endpoint.parse()?], config.protocol);
             config.traces.send_to(&endpoint, protocol);
             config.metrics.send_to(&endpoint, protocol);
         }
-        let on = |config: &SignalConfig| config.off.is_none();
-        let first = if on(&config.traces) { &config.traces } else { &config.metrics };
-        let target = first.targets.first().cloned().ok_or(BuildError::NoEndpoint)?;
-        let Target { endpoint, protocol, delivery } = target;
-        let mut destination =
-            Destination::to(Receiver::Otlp { endpoint, protocol, delivery }, PathBuf::new());
-        destination.signals.retain(|signal| match signal {
-            Signal::Traces => on(&config.traces),
-            Signal::Metrics => on(&config.metrics),
-            Signal::Logs => on(&config.traces) || on(&config.metrics),
-            Signal::Events => false,
-        });
-        Ok(destination)
+        config.forward.off = Some("an engine folds its own events".to_owned());
+        Ok(config)
     }
 
     /// For a process that only reports, such as one that runs a single task: it appends to the spool directory and has
@@ -343,6 +350,9 @@ impl Builder {
     /// # Errors
     /// When the spool directory cannot be used.
     pub fn reporter(mut self) -> Result<Dagtel, BuildError> {
+        if self.config.as_ref().is_ok_and(|config| config.disabled) {
+            return Ok(Dagtel::off());
+        }
         self.redact_identity();
         let layout = self.layout()?;
         let counters = Arc::new(Counters::default());
@@ -430,6 +440,17 @@ impl Builder {
     }
 }
 
+/// Takes over who emits, and under which names.
+fn configure(identity: &mut Identity, config: &Config) {
+    identity.resource = attributes(&config.resource);
+    identity.tags = attributes(&config.tags);
+    identity.prefix = config.prefix.as_str().into();
+    identity.naming = config.naming.clone();
+    if identity.service_name.is_empty() {
+        identity.service_name = config.service_name.as_deref().unwrap_or("dagtel").into();
+    }
+}
+
 fn attributes(pairs: &[(String, String)]) -> Vec<Attribute> {
     pairs.iter().map(|(key, value)| (SmolStr::new(key), SmolStr::new(value).into())).collect()
 }
@@ -447,7 +468,7 @@ pub struct Guard {
 }
 
 impl Guard {
-    /// Ends telemetry now, and tells what became of everything. `None` when the worker's thread died.
+    /// Ends telemetry now, and tells what became of everything. `None` when the worker's thread died, or telemetry is off.
     pub fn shutdown(mut self) -> Option<Report> {
         self.end()
     }

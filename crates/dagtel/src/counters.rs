@@ -13,6 +13,9 @@ use dagtel_ship::{Seen, Status};
 /// What an engine tells of. Events are forwarded by agents.
 const SIGNALS: [Signal; 3] = [Signal::Traces, Signal::Metrics, Signal::Logs];
 
+/// What was given up, by what it was and why.
+type Drops = BTreeMap<(&'static str, &'static str), u64>;
+
 /// Counters that all parts of one pipeline share.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
@@ -22,9 +25,10 @@ pub(crate) struct Counters {
     /// exporters requests, because how many points each holds is only known inside.
     made: [AtomicU64; 4],
     /// By what was dropped and why, before the shipper had it.
-    dropped: Mutex<BTreeMap<(&'static str, &'static str), u64>>,
+    dropped: Mutex<Drops>,
     drained: Mutex<Drained>,
-    status: OnceLock<Arc<Status>>,
+    /// How each destination fares, and what it is sent.
+    shipped: OnceLock<Vec<(Arc<Status>, Vec<Signal>)>>,
 }
 
 /// What the drainer of this process counted.
@@ -100,22 +104,22 @@ impl Counters {
     }
 
     /// Where what is shipped is counted from now on.
-    pub(crate) fn ship(&self, status: Arc<Status>) {
-        // There is one line in a process.
-        let _ = self.status.set(status);
+    pub(crate) fn ship(&self, destinations: Vec<(Arc<Status>, Vec<Signal>)>) {
+        // A process ships once.
+        let _ = self.shipped.set(destinations);
     }
 
-    fn shipped(&self) -> Seen {
-        self.status.get().map(|status| status.seen()).unwrap_or_default()
+    fn shipped(&self) -> impl Iterator<Item = (Seen, &[Signal])> {
+        self.shipped.get().into_iter().flatten().map(|(status, signals)| (status.seen(), &**signals))
     }
 
     /// Whether there was nothing left to send when it was last looked.
     pub(crate) fn caught_up(&self) -> bool {
-        self.shipped().caught_up
+        self.shipped.get().is_some() && self.shipped().all(|(seen, _)| seen.caught_up)
     }
 
     pub(crate) fn last_error(&self) -> Option<String> {
-        self.shipped().last_error
+        self.shipped().find_map(|(seen, _)| seen.last_error)
     }
 
     pub(crate) fn anomalies(&self) -> Vec<(Anomaly, u64)> {
@@ -126,27 +130,36 @@ impl Counters {
     }
 
     /// Drops, by what was dropped (`events`, `traces`, `metrics`, `logs`, `frames`) and why.
-    pub(crate) fn drops(&self) -> BTreeMap<(&'static str, &'static str), u64> {
+    pub(crate) fn drops(&self) -> Drops {
         let mut drops = lock(&self.dropped).clone();
-        for (what, items) in self.shipped().dropped {
+        for (what, items) in self.shipped().flat_map(|(seen, _)| seen.dropped) {
             *drops.entry(what).or_default() += items;
         }
         drops
     }
 
     pub(crate) fn tally(&self, signal: Signal) -> Tally {
-        let (seen, drops) = (self.shipped(), self.drops());
+        let before = lock(&self.dropped).clone();
         let drained = lock(&self.drained);
         let made = match signal {
             Signal::Traces => drained.spans,
             Signal::Metrics => drained.points,
             Signal::Logs | Signal::Events => 0,
         };
-        let drops = drops.iter().filter(|((what, _), _)| *what == signal.as_str());
+        let of_signal = |drops: &Drops| -> u64 {
+            drops.iter().filter(|((what, _), _)| *what == signal.as_str()).map(|(_, items)| items).sum()
+        };
+        let sent = self.shipped().filter(|(_, signals)| signals.contains(&signal));
+        let sent = sent.map(|(seen, _)| {
+            (seen.delivered.get(signal.as_str()).copied().unwrap_or_default(), of_signal(&seen.dropped))
+        });
+        // Of several destinations the one that is furthest behind.
+        let (delivered, dropped) =
+            sent.min_by_key(|(delivered, dropped)| delivered + dropped).unwrap_or_default();
         Tally {
             produced: made + self.made[signal as usize].load(Ordering::Relaxed),
-            delivered: seen.delivered.get(signal.as_str()).copied().unwrap_or_default(),
-            dropped: drops.map(|(_, items)| items).sum(),
+            delivered,
+            dropped: dropped + of_signal(&before),
         }
     }
 

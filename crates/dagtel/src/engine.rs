@@ -215,9 +215,9 @@ impl Inner {
         match folded.recv_timeout(deadline) {
             // Another process drains, and sends in its own time.
             Ok(None) | Err(_) => false,
-            Ok(Some((status, last))) => {
-                status.wait_until_reached(last, deadline.saturating_sub(began.elapsed()))
-            }
+            Ok(Some((statuses, last))) => statuses
+                .iter()
+                .all(|status| status.wait_until_reached(last, deadline.saturating_sub(began.elapsed()))),
         }
     }
 

@@ -33,11 +33,19 @@ pub(crate) const SCOPE: &str = "dagtel";
 pub struct OutboxClient {
     outbox: OutboxWriter,
     counters: Arc<Counters>,
+    /// What anybody is sent; the rest is not kept.
+    signals: Vec<Signal>,
 }
 
 impl OutboxClient {
     pub(crate) fn new(outbox: OutboxWriter, counters: Arc<Counters>) -> Self {
-        Self { outbox, counters }
+        Self { outbox, counters, signals: vec![Signal::Traces, Signal::Metrics, Signal::Logs] }
+    }
+
+    /// The same, of which only these are kept.
+    pub(crate) fn only(mut self, kept: impl Fn(Signal) -> bool) -> Self {
+        self.signals.retain(|signal| kept(*signal));
+        self
     }
 
     pub(crate) fn counters(&self) -> &Counters {
@@ -47,6 +55,9 @@ impl OutboxClient {
     /// Appends a request to the outbox, and counts it as made.
     pub(crate) fn append(&self, frame: Frame) -> Result<(), AppendError> {
         let (signal, items) = (frame.signal, frame.items);
+        if !self.signals.contains(&signal) {
+            return Ok(());
+        }
         self.outbox.append(frame)?;
         self.counters.made(signal, items as u64);
         Ok(())

@@ -7,6 +7,7 @@ use std::future::Future;
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, mpsc};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use dagtel_core::fold::Anomaly;
@@ -32,18 +33,26 @@ const SETTLE: Duration = Duration::from_millis(50);
 pub(crate) enum Command {
     /// Fold and encode all that is final now, and say what to wait for: the number of the last frame. `None` when
     /// another process drains.
-    Flush(mpsc::SyncSender<Option<(Arc<Status>, u64)>>),
+    Flush(mpsc::SyncSender<Option<Reached>>),
 }
 
-/// Folds and sends. See [`Builder::build`](crate::Builder::build).
+/// How each destination fares, and the number of the frame up to which all must be done with.
+type Reached = (Vec<Arc<Status>>, u64);
+
+/// Folds and sends. See [`Builder::build`](crate::Builder::build). When telemetry is off it does nothing.
 #[must_use = "nothing is sent unless the worker runs"]
-pub struct Worker {
+pub struct Worker(pub(crate) Option<Box<Active>>);
+
+/// What a worker works with.
+pub(crate) struct Active {
     pub(crate) layout: Layout,
     pub(crate) journal: Journal,
     pub(crate) options: DrainerOptions,
     pub(crate) counters: Arc<Counters>,
     pub(crate) commands: UnboundedReceiver<Command>,
-    pub(crate) destination: Destination,
+    pub(crate) destinations: Vec<Destination>,
+    /// Their addresses, for people.
+    pub(crate) to: String,
     pub(crate) clock: Clock,
     pub(crate) shutdown_deadline: Duration,
 }
@@ -51,18 +60,18 @@ pub struct Worker {
 impl fmt::Debug for Worker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("Worker");
-        debug
-            .field("spool", &self.layout.dir())
-            .field("endpoint", &self.destination.receiver)
-            .finish_non_exhaustive()
+        if let Some(active) = &self.0 {
+            debug.field("spool", &active.layout.dir()).field("to", &active.to);
+        }
+        debug.finish_non_exhaustive()
     }
 }
 
 /// What became of everything, at the end.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Report {
-    /// Where it was sent.
+    /// Where it was sent: the addresses, separated by commas.
     pub endpoint: String,
     /// Whether this process drained the spool directory. If not, another one does, and delivers what this one reported.
     pub drained: bool,
@@ -96,7 +105,19 @@ impl Worker {
     ///
     /// Needs a tokio runtime with its time and I/O drivers on. Reading the journal is done in between, so a runtime that
     /// must never be held up for a few milliseconds is not the place for it.
-    pub async fn run(mut self, shutdown: impl Future<Output = ()>) -> Report {
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Report {
+        match self.0 {
+            Some(active) => active.run(shutdown).await,
+            None => {
+                shutdown.await;
+                Report::default()
+            }
+        }
+    }
+}
+
+impl Active {
+    async fn run(mut self, shutdown: impl Future<Output = ()>) -> Report {
         let mut shutdown = pin!(shutdown);
         let mut trouble = None;
         let drainer = self.become_drainer(shutdown.as_mut(), &mut trouble).await;
@@ -105,8 +126,10 @@ impl Worker {
             let flushed = self.journal.flush().err().map(|error| error.to_string());
             return self.report(false, trouble.or(flushed));
         };
-        match self.line() {
-            Ok(line) => self.drain(drainer, line, shutdown).await,
+        let lines =
+            lines(&self.layout.outbox(), &self.layout.dead_letters(), std::mem::take(&mut self.destinations));
+        match lines {
+            Ok(lines) => self.drain(drainer, lines, shutdown).await,
             Err(error) => self.report(true, Some(error.to_string())),
         }
     }
@@ -133,29 +156,30 @@ impl Worker {
         }
     }
 
-    fn line(&self) -> Result<Line, dagtel_spool::OpenError> {
-        let mut destination = self.destination.clone();
-        destination.progress = self.layout.shipped(&destination.receiver);
-        let mut lines = lines(&self.layout.outbox(), &self.layout.dead_letters(), vec![destination])?;
-        // One destination, one line.
-        Ok(lines.swap_remove(0))
-    }
-
     async fn drain(
         mut self,
         mut drainer: Drainer,
-        line: Line,
+        lines: Vec<Line>,
         shutdown: Pin<&mut impl Future<Output = ()>>,
     ) -> Report {
-        let (status, wake) = (line.status(), line.waker());
-        self.counters.ship(status.clone());
-        let (stop, stopped) = oneshot::channel();
-        let ship = line.run(async { stopped.await.unwrap_or(Duration::ZERO) });
+        self.counters.ship(lines.iter().map(|line| (line.status(), line.signals().to_vec())).collect());
+        let (mut stops, mut ships, mut wakes) = (Vec::new(), Vec::new(), Vec::new());
+        let statuses: Vec<_> = lines.iter().map(Line::status).collect();
+        for line in lines {
+            wakes.push(line.waker());
+            let (stop, stopped) = oneshot::channel();
+            stops.push(stop);
+            ships.push(Box::pin(line.run(async { stopped.await.unwrap_or(Duration::ZERO) })));
+        }
+        let ship = all(ships);
         let pump = async {
-            let mut pump = Pump { worker: &mut self, drainer: &mut drainer, status: &status, wake: &wake };
+            let mut pump =
+                Pump { worker: &mut self, drainer: &mut drainer, statuses: &statuses, wakes: &wakes };
             let (trouble, left, all) = pump.run(shutdown).await;
-            // The line may have ended by itself only if its runtime is going down.
-            let _ = stop.send(left);
+            for stop in stops {
+                // A line may have ended by itself only if its runtime is going down.
+                let _ = stop.send(left);
+            }
             (trouble, all)
         };
         let ((trouble, all), ()) = tokio::join!(pump, ship);
@@ -169,7 +193,7 @@ impl Worker {
         // An attempt that the deadline cut short has failed without a word.
         let unanswered = || (drained && !caught_up).then(|| "the receiver did not answer in time".to_owned());
         Report {
-            endpoint: self.destination.receiver.to_string(),
+            endpoint: self.to.clone(),
             drained,
             caught_up,
             spans: self.counters.tally(Signal::Traces),
@@ -182,12 +206,21 @@ impl Worker {
     }
 }
 
+/// Goes on with all of them until each has ended.
+async fn all<F: Future<Output = ()> + Unpin>(mut futures: Vec<F>) {
+    std::future::poll_fn(|context| {
+        futures.retain_mut(|future| Pin::new(future).poll(context).is_pending());
+        if futures.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+}
+
 /// Reads the journal and fills the outbox.
 struct Pump<'a> {
-    worker: &'a mut Worker,
+    worker: &'a mut Active,
     drainer: &'a mut Drainer,
-    status: &'a Arc<Status>,
-    wake: &'a Notify,
+    statuses: &'a [Arc<Status>],
+    wakes: &'a [Arc<Notify>],
 }
 
 impl Pump<'_> {
@@ -225,16 +258,16 @@ impl Pump<'_> {
         let done = step(self.drainer, (self.worker.clock)())?;
         self.worker.counters.drained(self.drainer);
         if done.frames > 0 {
-            self.wake.notify_one();
+            self.wakes.iter().for_each(|wake| wake.notify_one());
         }
         Ok(done)
     }
 
-    fn flush(&mut self, reply: &mpsc::SyncSender<Option<(Arc<Status>, u64)>>) -> io::Result<()> {
+    fn flush(&mut self, reply: &mpsc::SyncSender<Option<Reached>>) -> io::Result<()> {
         // What is batched must be on disk to be read.
         self.worker.journal.flush()?;
         while self.step(Drainer::step_with_metrics)?.more {}
-        let _ = reply.try_send(Some((self.status.clone(), self.drainer.last_frame())));
+        let _ = reply.try_send(Some((self.statuses.to_vec(), self.drainer.last_frame())));
         Ok(())
     }
 

@@ -4,6 +4,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use dagtel::config::{Config, Environment};
+use dagtel_drain::Layout;
+use dagtel_otlp::Signal;
+use dagtel_ship::TagStyle;
 use dagtel_testkit::tls::Authority;
 
 fn load(toml: &str, variables: &[(&str, &str)]) -> Config {
@@ -92,6 +95,57 @@ fn the_standard_variables_are_honoured() {
     assert_eq!(config.resource[0], ("deployment.environment.name".to_owned(), "a,b".to_owned()));
     let off = load("", &[("OTEL_SDK_DISABLED", "TRUE")]);
     assert!(off.destinations().is_empty());
+}
+
+#[test]
+fn backends_stand_side_by_side_and_each_has_its_switch() {
+    let said = |config: &Config| {
+        let ships = config.ships(&Layout::new("/spool"));
+        let shown = ships.iter().map(|to| {
+            let signals: Vec<_> = to.signals.iter().map(|signal| signal.as_str()).collect();
+            format!("{} {}", to.receiver, signals.join("+"))
+        });
+        shown.collect::<Vec<_>>()
+    };
+    let toml = "[metrics]\nstatsd_on = true\nstatsd_host = \"::1\"\nstatsd_prefix = \"x\"\nstdout_on = true\n\
+                legacy_names_on = false\ndisabled_tags = \"a, b\"\nmetrics_allow_list = \"ti\"\n";
+    let all = load(toml, &[]);
+    let otlp = "http://127.0.0.1:4317 traces+metrics+logs";
+    assert_eq!(said(&all), [otlp, "statsd://[::1]:8125 metrics", "stdout metrics"]);
+    let statsd = all.statsd.as_ref().unwrap();
+    assert_eq!(
+        (statsd.prefix.as_str(), statsd.legacy_names, statsd.tags),
+        ("x.", Some(false), TagStyle::None)
+    );
+    assert_eq!(statsd.disabled_tags, ["job_id", "run_id"]);
+    assert!(
+        !all.naming.has_tag("b") && all.naming.has_tag("c") && !all.naming.filter.admits("pool.open_slots")
+    );
+    let variables = [
+        ("OTEL_TRACES_EXPORTER", "console"),
+        ("OTEL_METRICS_EXPORTER", "none"),
+        ("DAGTEL_METRICS__STATSD_DATADOG_ENABLED", "True"),
+        ("DAGTEL_METRICS__STATSD_PORT", "1"),
+    ];
+    assert_eq!(said(&load(toml, &variables)), ["dogstatsd://[::1]:1 metrics", "stdout traces"]);
+    // Nobody is sent anything: what others put into the outbox must not stay there.
+    let none = [("OTEL_TRACES_EXPORTER", "none"), ("OTEL_METRICS_EXPORTER", "none")];
+    let none = load("", &none);
+    assert_eq!(said(&none), ["none "]);
+    assert!(
+        !none.disabled
+            && ![Signal::Traces, Signal::Metrics, Signal::Logs]
+                .map(|signal| none.sends(signal))
+                .contains(&true)
+    );
+    assert_eq!(none.statsd.unwrap_err(), "[metrics] statsd_on is not set");
+    let disabled = load(toml, &[("OTEL_SDK_DISABLED", "true")]);
+    assert_eq!((said(&disabled), disabled.disabled), (vec!["none ".to_owned()], true));
+    // Each signal where it belongs; logs go with spans.
+    let apart = load("", &[("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "http://m:4317/v1/metrics")]);
+    assert_eq!(said(&apart), ["http://127.0.0.1:4317 traces+logs", "http://m:4317 metrics"]);
+    let page = load("[http_server]\non = false", &[("OTEL_METRICS_EXPORTER", "prometheus")]);
+    assert_eq!((said(&page), page.http_on), (vec!["http://127.0.0.1:4317 traces+logs".to_owned()], true));
 }
 
 #[test]

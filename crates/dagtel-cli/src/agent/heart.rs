@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use dagtel::config::{Config, Target};
 use dagtel_otlp::Signal;
-use dagtel_ship::{Exporter, Verdict};
+use dagtel_ship::{Exporter, Statsd, Verdict};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
 use opentelemetry_proto::tonic::resource::v1::Resource;
@@ -35,13 +35,17 @@ impl Heart {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
         let (stop, stopped) = oneshot::channel::<()>();
         let destinations = config.destinations();
-        board.expects(!destinations.is_empty());
+        let statsd = config.statsd.clone().ok();
+        board.expects(!destinations.is_empty() || statsd.is_some());
         let service_name = config.service_name.clone().unwrap_or_default();
         let work = move || {
             runtime.block_on(async {
                 for (target, signals) in destinations {
                     let signal = signals.first().copied().unwrap_or(Signal::Traces);
                     tokio::spawn(ask(board.clone(), target, signal, heartbeat(&service_name)));
+                }
+                if let Some(statsd) = statsd {
+                    tokio::spawn(knock(board.clone(), statsd));
                 }
                 // A dropped sender means the same as one that says stop.
                 let _ = stopped.await;
@@ -74,6 +78,21 @@ async fn ask(board: Arc<Board>, target: Target, signal: Signal, body: Bytes) {
             Err(_) => Outcome::Timeout,
         };
         board.sent(&name, outcome, began.elapsed(), bytes);
+        tokio::time::sleep(INTERVAL).await;
+    }
+}
+
+/// The same of a StatsD daemon, which does not answer: that nobody is there is all that can be known.
+async fn knock(board: Arc<Board>, statsd: Statsd) {
+    let name = statsd.to_string();
+    loop {
+        let began = Instant::now();
+        let outcome = match tokio::time::timeout(LIMIT, statsd.probe()).await {
+            Ok(Ok(_)) => Outcome::Success,
+            Ok(Err(_)) => Outcome::Error,
+            Err(_) => Outcome::Timeout,
+        };
+        board.sent(&name, outcome, began.elapsed(), 0);
         tokio::time::sleep(INTERVAL).await;
     }
 }

@@ -17,14 +17,14 @@ use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant, SystemTime};
 
 use clap::Args;
-use dagtel::config::{Config, Target};
+use dagtel::config::Config;
 use dagtel_core::fold::Timing;
 use dagtel_core::guard::Guard;
 use dagtel_core::value::Attribute;
 use dagtel_drain::{Drainer, DrainerOptions, Layout, Step};
 use dagtel_otlp::{Identity, Signal};
 use dagtel_scrape::Server;
-use dagtel_ship::{Destination, Endpoint, Receiver, Shipper, lines};
+use dagtel_ship::{Endpoint, Shipper, lines};
 
 use self::beats::{Component, Outcome as Beat};
 use self::board::Board;
@@ -181,7 +181,7 @@ impl Agent<'_> {
     fn run(&self, stop: &AtomicBool) -> anyhow::Result<()> {
         let Some(mut drainer) = self.become_drainer(stop)? else { return Ok(()) };
         let dir = self.layout.dir().display();
-        let destinations = self.destinations();
+        let destinations = self.config.ships(&self.layout);
         let targets: Vec<_> = destinations.iter().map(|to| to.receiver.to_string()).collect();
         terminal::note(&format!("draining {dir} to {}", targets.join(", ")));
         let lines = lines(&self.layout.outbox(), &self.layout.dead_letters(), destinations)?;
@@ -250,6 +250,7 @@ impl Agent<'_> {
         identity.resource = attributes(&self.config.resource);
         identity.tags = attributes(&self.config.tags);
         identity.prefix = self.config.prefix.as_str().into();
+        identity.naming = self.config.naming.clone();
         let guard = self.guard();
         // Tags and resource pass the guard like everything else.
         let _ = guard.admit_attributes(&mut identity.tags);
@@ -267,37 +268,13 @@ impl Agent<'_> {
         options.metric_interval = self.config.metric_interval.max(TICK);
         options.adoption = self.config.adoption;
         options.events = self.config.forward.off.is_none();
-        options.traces = self.config.traces.off.is_none() && !options.events;
-        options.metrics = self.config.metrics.off.is_none() && !options.events;
+        options.traces = self.config.sends(Signal::Traces) && !options.events;
+        options.metrics = self.config.sends(Signal::Metrics) && !options.events;
         if self.config.receive.is_some() {
             let hold = options.timing.hold;
             options.timing = Timing::new(self.config.grace, hold).across_hosts(self.config.patience);
         }
         options
-    }
-
-    fn destinations(&self) -> Vec<Destination> {
-        let mut destinations: Vec<Destination> = Vec::new();
-        for (target, signals) in self.config.destinations() {
-            let mut name = target.endpoint.to_string();
-            if destinations.iter().any(|other| other.receiver.to_string() == name) {
-                // The same receiver in two ways, which are each at their own place in the outbox.
-                name = format!(
-                    "{name}-{}",
-                    signals.iter().map(|signal| signal.as_str()).collect::<Vec<_>>().join("-")
-                );
-            }
-            let progress = self.layout.shipped(&name);
-            let Target { endpoint, protocol, delivery, .. } = target;
-            let mut destination = Destination::to(Receiver::Otlp { endpoint, protocol, delivery }, progress);
-            destination.signals = signals;
-            // Logs of live instruments go where everything else does, but not to who only knows events.
-            if destination.signals != [Signal::Events] {
-                destination.signals.push(Signal::Logs);
-            }
-            destinations.push(destination);
-        }
-        destinations
     }
 
     /// Shows on the page what a step came to.

@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use dagtel::config::{Config, Target};
+use dagtel_core::catalog::registry::Source;
 use dagtel_drain::Layout;
 use dagtel_otlp::Signal;
-use dagtel_ship::{Exporter, Verdict};
+use dagtel_ship::{Exporter, TagStyle, Verdict};
 use serde_json::{Value, json};
 
 use crate::agent::{Common, heartbeat};
@@ -73,6 +74,9 @@ fn look(options: &Options, config: &Config) -> anyhow::Result<Vec<Finding>> {
             }
         }
     }
+    findings.push(runtime.block_on(statsd(config)));
+    findings.push(stdout(config));
+    findings.extend(names(config));
     match options.common.layouts(config) {
         Ok(layouts) => findings.extend(layouts.iter().map(spool)),
         Err(error) => findings.push(bad("spool", "", &error.to_string())),
@@ -121,6 +125,64 @@ async fn ask(what: &'static str, signal: Signal, to: &Target, config: &Config) -
         // A verdict that this command does not know.
         #[expect(unreachable_patterns, reason = "verdicts may be added")]
         Ok(_) => good(what, is),
+    }
+}
+
+/// Sends an empty datagram. Only a daemon that is not there is ever noticed.
+async fn statsd(config: &Config) -> Finding {
+    let to = match &config.statsd {
+        Ok(to) => to,
+        Err(reason) => return good("statsd", format!("off: {reason}")),
+    };
+    let tags = match to.tags {
+        TagStyle::None => "no tags",
+        TagStyle::Datadog => "tags as DogStatsD has them",
+        TagStyle::Influx => "tags as InfluxDB has them",
+    };
+    let seconds = config.metric_interval.as_secs_f64();
+    let is = format!("to {to} ({tags}) every {seconds} s as {}…", to.prefix);
+    match to.probe().await {
+        Ok(address) => good("statsd", format!("{is}: nobody objects at {address}; UDP has no answer")),
+        Err(error) => {
+            let hint = "start the daemon there, or correct statsd_host and statsd_port";
+            bad("statsd", &is, &format!("{to} does not take metrics: {error}; {hint}"))
+        }
+    }
+}
+
+fn stdout(config: &Config) -> Finding {
+    let written: Vec<_> = config.stdout.iter().map(|signal| signal.as_str()).collect();
+    match written.is_empty() {
+        true if config.disabled => good("stdout", "off: OTEL_SDK_DISABLED is true".to_owned()),
+        true => good("stdout", "off: stdout_on is not true".to_owned()),
+        false => good("stdout", format!("{} as lines of OTLP in JSON", written.join(" and "))),
+    }
+}
+
+/// Which metrics there are, where that is not all of them as they are.
+fn names(config: &Config) -> Option<Finding> {
+    let naming = &config.naming;
+    let (mut all, mut wanted) = (0, 0);
+    for entry in dagtel_core::catalog::registry::entries().filter(|entry| entry.source != Source::Own) {
+        all += 1;
+        wanted += usize::from(naming.filter.admits(entry.definition.name));
+    }
+    let mut is = Vec::new();
+    if wanted < all {
+        is.push(format!("{wanted} of {all} by metrics_allow_list or metrics_block_list"));
+    }
+    if !naming.disabled_tags.is_empty() {
+        is.push(format!("without the tags {}", naming.disabled_tags.join(", ")));
+    }
+    if naming.milliseconds {
+        is.push("durations in milliseconds".to_owned());
+    }
+    let is = is.join("; ");
+    match wanted {
+        0 => {
+            Some(bad("names", &is, "no metric passes metrics_allow_list or metrics_block_list; correct them"))
+        }
+        _ => Some(good("names", is)).filter(|finding| !finding.is.is_empty()),
     }
 }
 

@@ -10,7 +10,10 @@ use dagtel_drain::DIR_VARIABLE;
 use dagtel_ship::{Delivery, Endpoint};
 
 use super::certificates::{Certificates, Named};
-use super::{Said, SaidOfSignal};
+use super::{Said, SaidOfSignal, backends};
+
+/// Why everything is off.
+pub(super) const DISABLED: &str = "OTEL_SDK_DISABLED is true";
 
 /// Environment variables, of this process or given.
 #[derive(Clone, Default)]
@@ -72,7 +75,19 @@ impl Environment {
             }
         };
         let traces = self.signal("TRACES", problems);
+        let mut of_metrics = backends::of_environment(self, "METRICS", &backends::METRICS, problems);
+        let mut of_traces = backends::of_environment(self, "TRACES", &backends::TRACES, problems);
+        for (of, signal) in [(&mut of_traces, "TRACES"), (&mut of_metrics, "METRICS")] {
+            if let Some(exporters) = self.exporters(signal) {
+                let console = exporters.contains(&"console");
+                of.entry("stdout_on").or_insert_with(|| console.to_string());
+            }
+        }
+        let page = self.exporters("METRICS").is_some_and(|exporters| exporters.contains(&"prometheus"));
         Said {
+            disabled: self.is_disabled(),
+            of_metrics,
+            of_traces,
             // What is wrong with it has been said for the signals.
             protocol: self.read("OTEL_EXPORTER_OTLP_PROTOCOL", &mut Vec::new()),
             traces,
@@ -83,7 +98,7 @@ impl Environment {
             spool: self.get(DIR_VARIABLE).map(PathBuf::from),
             // Where events go is nothing that a variable says: they are no logs to anybody else.
             forward: SaidOfSignal { on: None, endpoints: None, ..self.signal("LOGS", problems) },
-            http_on: self.read("DAGTEL_AGENT_HTTP_SERVER__ON", problems),
+            http_on: self.read("DAGTEL_AGENT_HTTP_SERVER__ON", problems).or(page.then_some(true)),
             http_host: self.read("DAGTEL_AGENT_HTTP_SERVER__HOST", problems),
             http_port: self.read("DAGTEL_AGENT_HTTP_SERVER__PORT", problems),
             ..Said::default()
@@ -119,19 +134,34 @@ impl Environment {
     }
 
     fn on(&self, signal: &str, problems: &mut Vec<String>) -> Option<(bool, String)> {
-        match self.get("OTEL_SDK_DISABLED").map(str::to_ascii_lowercase).as_deref() {
-            Some("true") => return Some((false, "OTEL_SDK_DISABLED is true".to_owned())),
-            None | Some("false") => {}
-            Some(_) => problems.push("OTEL_SDK_DISABLED: write true or false".to_owned()),
+        if self.is_disabled() {
+            return Some((false, DISABLED.to_owned()));
+        }
+        let disabled = self.get("OTEL_SDK_DISABLED").map(str::to_ascii_lowercase);
+        if disabled.is_some_and(|disabled| disabled != "false") {
+            problems.push("OTEL_SDK_DISABLED: write true or false".to_owned());
         }
         let name = format!("OTEL_{signal}_EXPORTER");
-        let exporters: Vec<_> = self.get(&name)?.split(',').map(str::trim).collect();
-        for exporter in &exporters {
-            if !["otlp", "none"].contains(exporter) {
-                problems.push(format!("{name}: the exporter {exporter:?} is not there: use otlp or none"));
-            }
+        let known: &[&str] = match signal {
+            "METRICS" => &["otlp", "console", "prometheus", "none"],
+            _ => &["otlp", "console", "none"],
+        };
+        let exporters = self.exporters(signal)?;
+        for exporter in exporters.iter().filter(|exporter| !known.contains(exporter)) {
+            let known = known.join(", ");
+            problems.push(format!("{name}: the exporter {exporter:?} is not there: use {known}, or a list"));
         }
-        Some((exporters.contains(&"otlp"), format!("{name} is none")))
+        let said = self.get(&name).unwrap_or_default();
+        Some((exporters.contains(&"otlp"), format!("{name} is {said}")))
+    }
+
+    fn is_disabled(&self) -> bool {
+        self.get("OTEL_SDK_DISABLED").is_some_and(|disabled| disabled.eq_ignore_ascii_case("true"))
+    }
+
+    /// What `OTEL_<signal>_EXPORTER` names.
+    fn exporters(&self, signal: &str) -> Option<Vec<&str>> {
+        Some(self.get(&format!("OTEL_{signal}_EXPORTER"))?.split(',').map(str::trim).collect())
     }
 
     fn endpoints(&self, signal: &str, name: &str, problems: &mut Vec<String>) -> Option<Vec<Endpoint>> {

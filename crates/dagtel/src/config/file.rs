@@ -10,6 +10,7 @@ use dagtel_core::redact::Rules;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::backends::{self, Kind, Values};
 use super::certificates::{Certificates, Named};
 use super::{Environment, Said, SaidOfSignal};
 
@@ -139,10 +140,11 @@ impl Reading<'_> {
                 self.wrong(value.span(), &format!("[{section}] must be a section"));
                 continue;
             };
-            for key in
-                table.keys().filter(|key| !keys.contains(&&**key.get_ref()) && *section != "metrics_tags")
-            {
-                let nearest = nearest(key.get_ref(), keys.iter().copied());
+            let more = backends::of_section(section).iter().map(|(key, _)| *key);
+            let keys = keys.iter().copied().chain(more);
+            let unknown = |key: &str| *section != "metrics_tags" && keys.clone().all(|known| known != key);
+            for key in table.keys().filter(|key| unknown(key.get_ref())) {
+                let nearest = nearest(key.get_ref(), keys.clone());
                 self.wrong(
                     key.span(),
                     &format!("there is no key \"{}\" in [{section}]{nearest}", key.get_ref()),
@@ -161,8 +163,12 @@ impl Reading<'_> {
                 said.service_name = self.text_of(section, "otel_service");
                 let interval = self.whole(section, "otel_interval_milliseconds", 1..=86_400_000);
                 said.metric_interval = interval.map(Duration::from_millis);
+                said.of_metrics = self.values(section, &backends::METRICS);
             }
-            "traces" => said.traces = self.signal(section),
+            "traces" => {
+                said.traces = self.signal(section);
+                said.of_traces = self.values(section, &backends::TRACES);
+            }
             "metrics_tags" => {
                 for key in section.table.keys() {
                     let value = self.text_of(section, key.get_ref());
@@ -216,6 +222,32 @@ impl Reading<'_> {
             key: self.file_of(section, "otel_key_file"),
         };
         SaidOfSignal { on, endpoints, protocol, delivery: None, certificates }
+    }
+
+    fn values(&mut self, section: &Section<'_>, keys: &[(&'static str, Kind)]) -> Values {
+        let mut values = Values::new();
+        for (key, kind) in keys {
+            let Some((_, value)) = section.find(key) else { continue };
+            let text = match (value.get_ref(), kind) {
+                (DeValue::Boolean(on), Kind::YesOrNo) => on.to_string(),
+                (DeValue::Integer(number), Kind::Port) => number.as_str().to_owned(),
+                (DeValue::String(text), kind) if kind.is_text() => text.to_string(),
+                (_, kind) => {
+                    let quotes = match kind {
+                        Kind::YesOrNo => ", without quotes",
+                        kind if kind.is_text() => ", in quotes",
+                        _ => "",
+                    };
+                    self.wrong(value.span(), &format!("{key} must be {}{quotes}", kind.wanted()));
+                    continue;
+                }
+            };
+            match backends::check(*kind, &text) {
+                Ok(()) => drop(values.insert(key, text)),
+                Err(error) => self.wrong(value.span(), &format!("{key} {error}")),
+            }
+        }
+        values
     }
 
     fn file_of(&mut self, section: &Section<'_>, key: &str) -> Option<Named> {

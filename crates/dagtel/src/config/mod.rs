@@ -17,13 +17,27 @@
 //! otel_protocol = "grpc"               # or "http/protobuf"; by default what is usual on the port
 //! otel_prefix = "airflow"
 //! otel_interval_milliseconds = 10000
-//! otel_service = "my-deployment"       # service.name
+//! otel_service = "my-deployment"       # service.name, unless an engine names itself
+//! statsd_on = false                    # beside OTLP, or instead of it with otel_on = false
+//! statsd_host = "localhost"            # a name, or an address of either kind
+//! statsd_port = 8125
+//! statsd_prefix = "airflow"
+//! statsd_datadog_enabled = false       # tags as DogStatsD has them
+//! statsd_influxdb_enabled = false      # tags as InfluxDB has them
+//! statsd_disabled_tags = "job_id,run_id"   # not told to StatsD
+//! legacy_names_on = true               # Airflow's names with ids in them, to StatsD; without the key, where tags are not told
+//! stdout_on = false                    # lines of OTLP in JSON on standard output
+//! metrics_allow_list = "ti,dagrun"     # regular expressions: the metrics that there are, for every backend
+//! metrics_block_list = "heartbeat"     # or those that there are not; without effect beside an allow list
+//! disabled_tags = "execution_mode"     # tags that no metric carries, for every backend
+//! timer_unit = "s"                     # "ms": histograms of durations in milliseconds (StatsD always has them so)
 //!
 //! [metrics_tags]
 //! region = "eu"                        # a tag of every metric and span
 //!
 //! [traces]
 //! otel_on = true                       # otel_host … otel_protocol and the files as above
+//! stdout_on = false
 //!
 //! [redaction]                          # besides what is masked anyway (dagtel_core::redact)
 //! names = ["social_security_number"]   # attributes that are secret
@@ -48,8 +62,8 @@
 //!
 //! | variable | what it does here |
 //! |---|---|
-//! | `OTEL_SDK_DISABLED` | `true`: nothing is sent |
-//! | `OTEL_TRACES_EXPORTER`, `OTEL_METRICS_EXPORTER` | `otlp`, `none`, or a list |
+//! | `OTEL_SDK_DISABLED` | `true`: nothing is sent, and an engine records nothing |
+//! | `OTEL_TRACES_EXPORTER`, `OTEL_METRICS_EXPORTER` | `otlp`, `console` (standard output), for metrics `prometheus` (the agent's page), `none`, or a list. StatsD has a switch of its own |
 //! | `OTEL_EXPORTER_OTLP_[TRACES_\|METRICS_]ENDPOINT` | where to send; a list sends to each |
 //! | `OTEL_EXPORTER_OTLP_[…]PROTOCOL` | `grpc` or `http/protobuf` |
 //! | `OTEL_EXPORTER_OTLP_[…]HEADERS` | `key=value`, by commas, values percent-encoded |
@@ -60,21 +74,27 @@
 //! | `OTEL_METRIC_EXPORT_INTERVAL` | milliseconds |
 //! | `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES` | who sends |
 //! | `DAGTEL_SPOOL_DIR` | `[spool] dir` |
+//! | `DAGTEL_METRICS__STATSD_ON`, … | the key of `[metrics]` of that name, from `statsd_on` on |
+//! | `DAGTEL_TRACES__STDOUT_ON` | `[traces] stdout_on` |
 //! | `DAGTEL_AGENT_HTTP_SERVER__ON`, `…__HOST`, `…__PORT` | `[http_server]` |
 
+mod backends;
 mod certificates;
 mod environment;
 mod file;
+mod ships;
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use dagtel_core::catalog::naming::Naming;
 use dagtel_core::redact::Rules;
 use dagtel_otlp::Signal;
-use dagtel_ship::{Delivery, Endpoint, Protocol};
+use dagtel_ship::{Delivery, Endpoint, Protocol, Statsd};
 
+use backends::Values;
 use certificates::Certificates;
 pub use environment::Environment;
 
@@ -93,6 +113,14 @@ pub struct Config {
     pub traces: SignalConfig,
     /// What happens to metrics.
     pub metrics: SignalConfig,
+    /// The StatsD daemon that is told metrics, or why there is none.
+    pub statsd: Result<Statsd, String>,
+    /// What is written to standard output.
+    pub stdout: Vec<Signal>,
+    /// Whether all telemetry is off (`OTEL_SDK_DISABLED`): nothing is recorded then.
+    pub disabled: bool,
+    /// Which metrics and tags there are, and the unit of durations.
+    pub naming: Naming,
     /// What names of metrics begin with, the dot included.
     pub prefix: String,
     /// How often metrics are sent.
@@ -190,6 +218,10 @@ pub(crate) struct Said {
     pub(crate) receive: Option<SocketAddr>,
     pub(crate) grace: Option<Duration>,
     pub(crate) patience: Option<Duration>,
+    pub(crate) disabled: bool,
+    /// What is said of metrics and traces beside where OTLP goes.
+    pub(crate) of_metrics: Values,
+    pub(crate) of_traces: Values,
 }
 
 #[derive(Debug, Default)]
@@ -217,13 +249,29 @@ impl Config {
 
     fn of(file_path: Option<PathBuf>, said: Said, file: Said, problems: &mut Vec<String>) -> Self {
         let prefix = said.prefix.or(file.prefix).unwrap_or_else(|| "airflow".to_owned());
-        let dot = if prefix.is_empty() || prefix.ends_with('.') { "" } else { "." };
+        let prefix = with_dot(&prefix);
+        let merged = |said: Values, file: Values| file.into_iter().chain(said).collect::<Values>();
+        let (of_metrics, of_traces) =
+            (merged(said.of_metrics, file.of_metrics), merged(said.of_traces, file.of_traces));
+        let mut statsd = backends::statsd(&of_metrics, &prefix, &file.tags, problems);
+        let mut stdout = Vec::new();
+        for (signal, of) in [(Signal::Traces, &of_traces), (Signal::Metrics, &of_metrics)] {
+            stdout.extend(of.get("stdout_on").filter(|on| *on == "true").map(|_| signal));
+        }
+        if said.disabled {
+            statsd = Err(environment::DISABLED.to_owned());
+            stdout.clear();
+        }
         Self {
             file: file_path,
             protocol: said.protocol,
             traces: SignalConfig::of(said.traces, file.traces, problems),
             metrics: SignalConfig::of(said.metrics, file.metrics, problems),
-            prefix: prefix + dot,
+            statsd,
+            stdout,
+            disabled: said.disabled,
+            naming: backends::naming(&of_metrics),
+            prefix,
             metric_interval: said.metric_interval.or(file.metric_interval).unwrap_or(Duration::from_secs(10)),
             tags: file.tags,
             service_name: said.service_name.or(file.service_name),
@@ -263,6 +311,12 @@ impl Config {
         }
         all
     }
+}
+
+/// With the dot that ends a prefix, unless there is none.
+fn with_dot(prefix: &str) -> String {
+    let dot = if prefix.is_empty() || prefix.ends_with('.') { "" } else { "." };
+    format!("{prefix}{dot}")
 }
 
 impl SignalConfig {
