@@ -14,6 +14,7 @@ pub type Tags = BTreeMap<String, String>;
 
 /// What a series came to.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "what OTLP and StatsD both have")]
 pub enum Total {
     /// Of a counter.
     Count(i64),

@@ -48,6 +48,8 @@ enum Command {
     Agent(Box<agent::Options>),
     /// Say what would be sent where, and test it: connects to every destination and sends a request without data
     Doctor(Box<command::doctor::Options>),
+    /// Count the series of metrics: what was folded, which label makes them many, what a configuration would leave
+    Cardinality(Box<command::cardinality::Options>),
     /// Look at a spool directory, or replay what no receiver took
     Spool(command::spool::Options),
     /// See what the anonymous usage events of Cosmos say
@@ -84,6 +86,7 @@ fn main() -> ExitCode {
         Command::Run(options) => command::run::run(&options),
         Command::Agent(options) => agent::run(&options),
         Command::Doctor(options) => command::doctor::run(&options),
+        Command::Cardinality(options) => command::cardinality::run(&options),
         Command::Spool(options) => command::spool::run(&options),
         Command::Usage(options) => command::usage::run(&options),
         Command::Metadata(options) => command::metadata::run(&options),

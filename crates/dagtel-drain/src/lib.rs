@@ -40,5 +40,5 @@ pub use intake::{Intake, IntakeError};
 pub use journal::Journal;
 pub use layout::{DIR_VARIABLE, Layout};
 pub use outbox::OutboxWriter;
-pub use recover::recover;
+pub use recover::{recover, saved_metrics};
 pub use state::Counts;

@@ -5,6 +5,7 @@ use std::io;
 
 use dagtel_core::fold::{Fold, Timing, Unfinished};
 use dagtel_core::guard::readmit;
+use dagtel_core::metrics::Metrics;
 use dagtel_core::time::Timestamp;
 use dagtel_spool::{Options, Spool};
 
@@ -14,6 +15,14 @@ use crate::state;
 
 /// Bytes read at a time.
 const READ_BYTES: usize = 1024 * 1024;
+
+/// The metrics as the drainer last saved them; `None` when nothing was saved yet. Needs no lock.
+///
+/// # Errors
+/// When the state cannot be read.
+pub fn saved_metrics(layout: &Layout) -> io::Result<Option<Metrics>> {
+    Ok(state::load(&layout.state())?.ok().map(|state| state.fold.metrics().clone()))
+}
 
 /// The runs that are open, by the state that the drainer saved and whatever the journal says beyond it. Changes nothing,
 /// and needs no lock.

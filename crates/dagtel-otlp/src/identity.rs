@@ -20,6 +20,9 @@ pub struct Identity {
     pub resource: Vec<Attribute>,
     /// Tags that every metric point, every span and every log record carries.
     pub tags: Vec<Attribute>,
+    /// Characters of a text among the attributes of spans and log records, as `OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT` has it;
+    /// what is longer is cut. `None`: as long as the guard lets it be. Resources, and tags of metrics, are not cut.
+    pub value_length: Option<usize>,
     /// What metric names begin with.
     pub prefix: SmolStr,
     /// Which metrics and tags there are, and the unit of durations.
@@ -35,6 +38,7 @@ impl Identity {
             dag_as_service: true,
             resource: Vec::new(),
             tags: Vec::new(),
+            value_length: None,
             prefix: SmolStr::new_static(DEFAULT_PREFIX),
             naming: Naming::default(),
         }

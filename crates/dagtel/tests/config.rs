@@ -84,6 +84,7 @@ fn the_standard_variables_are_honoured() {
             ("OTEL_SERVICE_NAME", "mine"),
             ("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment.name=a%2Cb,team=x"),
             ("OTEL_EXPORTER_OTLP_ENDPOINT", ""),
+            ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "100"),
         ],
     );
     assert_eq!(config.traces.off.as_deref(), Some("OTEL_TRACES_EXPORTER is none"));
@@ -93,6 +94,7 @@ fn the_standard_variables_are_honoured() {
     assert_eq!(delivery.header_names().collect::<Vec<_>>(), ["authorization", "b"]);
     assert_eq!(config.service_name.as_deref(), Some("mine"));
     assert_eq!(config.resource[0], ("deployment.environment.name".to_owned(), "a,b".to_owned()));
+    assert_eq!(config.value_length, Some(100));
     let off = load("", &[("OTEL_SDK_DISABLED", "TRUE")]);
     assert!(off.destinations().is_empty());
 }

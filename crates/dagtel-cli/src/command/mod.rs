@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+pub(crate) mod cardinality;
 pub(crate) mod doctor;
 pub(crate) mod id;
 pub(crate) mod metadata;

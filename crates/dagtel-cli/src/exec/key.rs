@@ -71,8 +71,19 @@ impl RunArgs {
             run_id: run_id.clone().unwrap_or_else(new_run_id).into(),
             attempt,
         };
-        Ok(Run { key: key.clipped().0, own: run_id.is_none(), outer: env(TRACEPARENT) })
+        Ok(Run {
+            key: key.clipped().0,
+            own: run_id.is_none(),
+            outer: env(TRACEPARENT).filter(|_| propagates(env)),
+        })
     }
+}
+
+/// Whether the trace context goes from process to process: of the propagators of `OTEL_PROPAGATORS` dagtel knows
+/// `tracecontext`, which is the default. Keys of runs and tries are passed on in any case.
+fn propagates(env: Environment<'_>) -> bool {
+    let named = env("OTEL_PROPAGATORS").filter(|named| !named.trim().is_empty());
+    named.is_none_or(|named| named.split(',').any(|name| name.trim() == "tracecontext"))
 }
 
 /// An id for a run that nobody has named: two that begin in one microsecond on two hosts still differ.
@@ -98,13 +109,16 @@ pub(crate) fn for_child(
         set(DAG_ID, &run.dag_id),
         set(RUN_ID, &run.run_id),
         set(ATTEMPT, &run.attempt.to_string()),
-        set(TRACEPARENT, &traceparent(ids.trace_id, span_id)),
     ];
     if let Some(task) = task {
         variables.push(set(TASK_ID, &task.task_id));
         variables.push(set(MAP_INDEX, &task.map_index.to_string()));
         variables.push(set(TRY_NUMBER, &task.try_number.to_string()));
     }
+    if !propagates(env) {
+        return variables;
+    }
+    variables.push(set(TRACEPARENT, &traceparent(ids.trace_id, span_id)));
     // The state belongs to the trace that it came with.
     let same_trace = env(TRACEPARENT).is_some_and(|outer| outer.contains(&ids.trace_id.to_string()));
     if !same_trace {
@@ -116,6 +130,23 @@ pub(crate) fn for_child(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn trace_context_is_passed_on_where_its_propagator_is_named() {
+        let run = RunKey::new("d", "r");
+        for (named, passed) in [
+            (None, true),
+            (Some(""), true),
+            (Some("baggage, tracecontext"), true),
+            (Some("b3"), false),
+            (Some("none"), false),
+        ] {
+            let env = |name: &str| (name == "OTEL_PROPAGATORS").then(|| named.map(str::to_owned)).flatten();
+            let variables = for_child(&run, None, &env);
+            assert_eq!(variables.iter().any(|(name, _)| *name == TRACEPARENT), passed, "{named:?}");
+            assert!(variables.iter().any(|(name, _)| *name == RUN_ID));
+        }
+    }
 
     fn resolve(args: &RunArgs, env: &[(&str, &str)]) -> Result<Run, String> {
         args.resolve(&|name| env.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()))

@@ -6,12 +6,23 @@ use crate::wire::Writer;
 
 /// A repeated `KeyValue` field.
 pub(super) fn attributes(out: &mut Writer, field: u32, attributes: &[Attribute]) {
+    attributes_within(out, field, attributes, None);
+}
+
+/// The same with texts of at most so many characters.
+pub(super) fn attributes_within(out: &mut Writer, field: u32, attributes: &[Attribute], most: Option<usize>) {
     for (key, value) in attributes {
         out.message(field, |out| {
             out.bytes(1, key.as_bytes());
-            out.message(2, |out| any_value(out, value));
+            out.message(2, |out| any_value(out, value, most));
         });
     }
+}
+
+/// The first so many characters.
+fn cut(text: &str, most: Option<usize>) -> &[u8] {
+    let end = most.and_then(|most| text.char_indices().nth(most)).map_or(text.len(), |(end, _)| end);
+    &text.as_bytes()[..end]
 }
 
 /// The static tags, each key once and none that is `taken`: a key must not stand twice in one list.
@@ -32,9 +43,9 @@ pub(super) fn text(out: &mut Writer, field: u32, key: &str, value: &str) {
     });
 }
 
-fn any_value(out: &mut Writer, value: &Value) {
+fn any_value(out: &mut Writer, value: &Value, most: Option<usize>) {
     match value {
-        Value::Str(text) => out.bytes_always(1, text.as_bytes()),
+        Value::Str(text) => out.bytes_always(1, cut(text, most)),
         Value::Bool(value) => out.int_always(2, u64::from(*value)),
         Value::Int(value) => out.int_always(3, value.cast_unsigned()),
         Value::Float(value) if value.is_finite() => out.fixed64_always(4, value.to_bits()),
@@ -42,7 +53,7 @@ fn any_value(out: &mut Writer, value: &Value) {
         Value::Float(value) => out.bytes_always(1, value.to_string().as_bytes()),
         Value::List(texts) => out.message(5, |out| {
             for text in texts {
-                out.message(1, |out| out.bytes_always(1, text.as_bytes()));
+                out.message(1, |out| out.bytes_always(1, cut(text, most)));
             }
         }),
         _ => {}

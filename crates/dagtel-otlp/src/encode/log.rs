@@ -2,7 +2,7 @@
 
 use dagtel_core::guard::AdmittedLog;
 
-use super::attribute::{attributes, static_tags};
+use super::attribute::{attributes_within, static_tags};
 use super::request;
 use crate::wire::Writer;
 use crate::{FRAME_BYTES, FRAME_ITEMS, Frame, Identity, Signal};
@@ -37,7 +37,7 @@ fn encode(out: &mut Writer, record: &AdmittedLog, identity: &Identity) {
     if !record.body.is_empty() {
         out.message(5, |out| out.bytes_always(1, record.body.as_bytes()));
     }
-    attributes(out, 6, &record.attributes);
+    attributes_within(out, 6, &record.attributes, identity.value_length);
     static_tags(out, 6, &identity.tags, |tag| record.attributes.iter().any(|(key, _)| key == tag));
     if let Some((trace_id, span_id)) = record.span {
         out.fixed32(8, FLAGS);

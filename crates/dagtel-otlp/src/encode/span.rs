@@ -5,7 +5,7 @@ use std::borrow::Borrow;
 use dagtel_core::signal::{Span, SpanEvent, SpanLink, Status};
 use dagtel_core::value::SmolStr;
 
-use super::attribute::{attributes, static_tags};
+use super::attribute::{attributes, attributes_within, static_tags};
 use super::scope;
 use crate::wire::Writer;
 use crate::{FRAME_BYTES, FRAME_ITEMS, Frame, Identity, Signal};
@@ -102,12 +102,13 @@ fn encode(out: &mut Writer, span: &Span, identity: &Identity) {
     out.uint(6, KIND_INTERNAL);
     out.fixed64(7, span.start.as_nanos());
     out.fixed64(8, span.end.as_nanos());
-    attributes(out, 9, &span.attributes);
+    let most = identity.value_length;
+    attributes_within(out, 9, &span.attributes, most);
     static_tags(out, 9, &identity.tags, |tag| span.attributes.iter().any(|(key, _)| key == tag));
     out.uint(10, u64::from(span.dropped_attributes));
-    span.events.iter().for_each(|event| encode_event(out, event));
+    span.events.iter().for_each(|event| encode_event(out, event, most));
     out.uint(12, u64::from(span.dropped_events));
-    span.links.iter().for_each(|link| encode_link(out, link));
+    span.links.iter().for_each(|link| encode_link(out, link, most));
     out.uint(14, u64::from(span.dropped_links));
     if let Status::Error(message) = &span.status {
         out.message(15, |out| {
@@ -118,19 +119,19 @@ fn encode(out: &mut Writer, span: &Span, identity: &Identity) {
     out.fixed32(16, FLAGS);
 }
 
-fn encode_event(out: &mut Writer, event: &SpanEvent) {
+fn encode_event(out: &mut Writer, event: &SpanEvent, most: Option<usize>) {
     out.message(11, |out| {
         out.fixed64(1, event.at.as_nanos());
         out.bytes(2, event.name.as_bytes());
-        attributes(out, 3, &event.attributes);
+        attributes_within(out, 3, &event.attributes, most);
     });
 }
 
-fn encode_link(out: &mut Writer, link: &SpanLink) {
+fn encode_link(out: &mut Writer, link: &SpanLink, most: Option<usize>) {
     out.message(13, |out| {
         out.bytes(1, &link.trace_id.to_bytes());
         out.bytes(2, &link.span_id.to_bytes());
-        attributes(out, 4, link.attributes);
+        attributes_within(out, 4, link.attributes, most);
         out.fixed32(6, FLAGS);
     });
 }

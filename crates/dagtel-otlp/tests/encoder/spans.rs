@@ -215,3 +215,25 @@ fn static_tags_are_on_every_span_and_never_beside_the_same_key() {
     assert_eq!(text(&named(&spans, "task_run.t").attributes, "team"), Some("etl"));
     assert_eq!(text(&named(&spans, "dag_run.sales").attributes, "team"), Some("bi"));
 }
+
+#[test]
+fn texts_are_as_long_as_the_environment_lets_them_be() {
+    let details = attributes([
+        ("long".into(), "äöü".into()),
+        ("list".into(), Value::List(vec!["abcd".into(), "a".into()])),
+        ("number".into(), Value::Int(12345)),
+    ]);
+    let mut story = Story::new();
+    story.whole_try(&key(), &TryKey::new("load"), TaskState::Success, details);
+    let mut short = identity();
+    (short.value_length, short.resource) = (Some(2), vec![("long".into(), "abcd".into())]);
+    let spans = decode_all(&dagtel_otlp::traces(story.spans(), &short));
+    let span = named(&spans, "task_run.load");
+    assert_eq!(text(&span.attributes, "long"), Some("äö"));
+    assert_eq!(text(&span.attributes, "task_id"), Some("lo"));
+    let Some(Any::ArrayValue(ArrayValue { values })) = get(&span.attributes, "list") else {
+        panic!("{span:?}")
+    };
+    assert_eq!(*values, [string("ab"), string("a")]);
+    assert_eq!(get(&span.attributes, "number"), Some(&Any::IntValue(12345)));
+}

@@ -86,6 +86,7 @@ impl Environment {
         let page = self.exporters("METRICS").is_some_and(|exporters| exporters.contains(&"prometheus"));
         Said {
             disabled: self.is_disabled(),
+            value_length: self.value_length(problems),
             of_metrics,
             of_traces,
             // What is wrong with it has been said for the signals.
@@ -153,6 +154,15 @@ impl Environment {
         }
         let said = self.get(&name).unwrap_or_default();
         Some((exporters.contains(&"otlp"), format!("{name} is {said}")))
+    }
+
+    fn value_length(&self, problems: &mut Vec<String>) -> Option<usize> {
+        let name = "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT";
+        let length = self.get(name)?.parse().ok();
+        if length.is_none() {
+            problems.push(format!("{name}: write a whole number of characters, such as 1024"));
+        }
+        length
     }
 
     fn is_disabled(&self) -> bool {

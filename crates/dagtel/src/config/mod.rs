@@ -73,6 +73,8 @@
 //! | `OTEL_EXPORTER_OTLP_[…]CLIENT_CERTIFICATE`, `…CLIENT_KEY` | PEM files: what is shown to them |
 //! | `OTEL_METRIC_EXPORT_INTERVAL` | milliseconds |
 //! | `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES` | who sends |
+//! | `OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT` | characters of a text on spans and log records |
+//! | `OTEL_PROPAGATORS` | `dagtel exec` and `dagtel run` pass `TRACEPARENT` on if `tracecontext` is among them, or none is named |
 //! | `DAGTEL_SPOOL_DIR` | `[spool] dir` |
 //! | `DAGTEL_METRICS__STATSD_ON`, … | the key of `[metrics]` of that name, from `statsd_on` on |
 //! | `DAGTEL_TRACES__STDOUT_ON` | `[traces] stdout_on` |
@@ -121,6 +123,8 @@ pub struct Config {
     pub disabled: bool,
     /// Which metrics and tags there are, and the unit of durations.
     pub naming: Naming,
+    /// Characters of a text among the attributes of spans and log records; what is longer is cut.
+    pub value_length: Option<usize>,
     /// What names of metrics begin with, the dot included.
     pub prefix: String,
     /// How often metrics are sent.
@@ -219,6 +223,7 @@ pub(crate) struct Said {
     pub(crate) grace: Option<Duration>,
     pub(crate) patience: Option<Duration>,
     pub(crate) disabled: bool,
+    pub(crate) value_length: Option<usize>,
     /// What is said of metrics and traces beside where OTLP goes.
     pub(crate) of_metrics: Values,
     pub(crate) of_traces: Values,
@@ -271,6 +276,7 @@ impl Config {
             stdout,
             disabled: said.disabled,
             naming: backends::naming(&of_metrics),
+            value_length: said.value_length,
             prefix,
             metric_interval: said.metric_interval.or(file.metric_interval).unwrap_or(Duration::from_secs(10)),
             tags: file.tags,
