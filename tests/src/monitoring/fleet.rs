@@ -3,7 +3,8 @@
 use dagtel_core::catalog::agent;
 use dagtel_core::catalog::metric::Metric;
 
-use super::grafana::{Dashboard, Panel, Row, lines, stack, stat, table};
+use super::grafana::{Choice, Dashboard, Row};
+use super::panel::{Panel, lines, stack, stat, table};
 use super::promql::{RANGE, Series, WINDOW, family, of};
 use super::{common, jaeger, label, window};
 
@@ -16,7 +17,11 @@ pub(super) fn dashboard() -> Dashboard {
     let mut variables = common();
     let modes =
         format!("label_values({}{{job=~\"$deployment\"}}, execution_mode)", of(Metric::TiStart).name());
-    variables.extend([label("execution_mode", "Execution mode", &modes, true), window(), jaeger()]);
+    variables.extend([
+        label("execution_mode", "Execution mode", &modes, Choice::SeveralOrNone),
+        window(),
+        jaeger(),
+    ]);
     Dashboard {
         uid: "dagtel-fleet",
         title: "dagtel: fleet",
@@ -60,7 +65,7 @@ fn dags() -> Vec<Panel> {
         lines("Time that successful runs took", "s")
             .and(success.quantile(0.5, "", WINDOW), "half of them")
             .and(success.quantile(0.95, "", WINDOW), "95 of 100"),
-        stack("Runs in progress", "short").and(of(Metric::DagRunActive).sum("dag_id"), "{{dag_id}}"),
+        stack("Runs in progress", "short").and(top(20, of(Metric::DagRunActive).sum("dag_id")), "{{dag_id}}"),
         table("DAGs in the time shown")
             .column(success.observations("dag_id", RANGE), "Succeeded", "short")
             .column(failed.observations("dag_id", RANGE), "Failed", "short")
@@ -73,7 +78,6 @@ fn dags() -> Vec<Panel> {
 }
 
 fn tasks() -> Vec<Panel> {
-    let top = |count: u32, expression: String| format!("topk({count}, {expression})");
     let failures = chosen(Metric::TiFailures).growth("dag_id, task_id", RANGE);
     let oom = chosen(Metric::TaskOomKills).growth("dag_id, task_id", RANGE);
     let peak = chosen(Metric::TaskMemoryPeak);
@@ -90,4 +94,9 @@ fn tasks() -> Vec<Panel> {
             .column(top(20, peak.max("dag_id, task_id")), "Peak memory of the last try", "bytes")
             .about("A task leads to its own dashboard."),
     ]
+}
+
+/// The highest so many.
+fn top(count: u32, expression: String) -> String {
+    format!("topk({count}, {expression})")
 }

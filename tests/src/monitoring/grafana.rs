@@ -2,10 +2,12 @@
 
 use serde_json::{Value, json};
 
+use super::panel::{Panel, Place};
+
 /// The version of the format, that of Grafana 12.
 const SCHEMA_VERSION: u32 = 42;
 /// The grid is so many columns wide.
-const COLUMNS: u32 = 24;
+pub(super) const COLUMNS: u32 = 24;
 
 /// A dashboard.
 pub(super) struct Dashboard {
@@ -23,263 +25,26 @@ pub(super) struct Dashboard {
 pub(super) enum Variable {
     /// A data source, by its type.
     Source { name: &'static str, label: &'static str, kind: &'static str },
-    /// The values of a label. `many` allows several and all of them, also series without the label.
-    Label { name: &'static str, label: &'static str, query: String, many: bool },
+    /// The values of a label.
+    Label { name: &'static str, label: &'static str, query: String, choice: Choice },
     /// One of a few spans of time.
     Window { values: &'static [&'static str], default: &'static str },
+}
+
+/// How many values may be chosen.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Choice {
+    One,
+    /// Several, or all that there are.
+    Several,
+    /// Several, or all with whatever has no such label.
+    SeveralOrNone,
 }
 
 /// Panels under a heading.
 pub(super) struct Row {
     pub(super) title: &'static str,
     pub(super) panels: Vec<Panel>,
-}
-
-/// What a panel looks like.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Stat,
-    Lines,
-    Stack,
-    Heatmap,
-    Table,
-}
-
-/// A panel.
-pub(super) struct Panel {
-    kind: Kind,
-    title: &'static str,
-    about: &'static str,
-    unit: &'static str,
-    width: u32,
-    queries: Vec<Query>,
-    /// A value from which on it is red.
-    bad: Option<f64>,
-    /// Whether its DAGs lead to Jaeger too.
-    jaeger: bool,
-}
-
-struct Query {
-    expression: String,
-    /// Of a series; of a table the heading of the column, with its unit.
-    legend: &'static str,
-    unit: &'static str,
-}
-
-/// One number.
-pub(super) fn stat(title: &'static str, unit: &'static str, expression: String) -> Panel {
-    Panel::new(Kind::Stat, title, unit, 3).and(expression, "")
-}
-
-/// Lines over time.
-pub(super) fn lines(title: &'static str, unit: &'static str) -> Panel {
-    Panel::new(Kind::Lines, title, unit, 8)
-}
-
-/// Lines over time that add up.
-pub(super) fn stack(title: &'static str, unit: &'static str) -> Panel {
-    Panel::new(Kind::Stack, title, unit, 8)
-}
-
-/// How values are spread, over time.
-pub(super) fn heatmap(title: &'static str, unit: &'static str, expression: String) -> Panel {
-    Panel::new(Kind::Heatmap, title, unit, 8).and(expression, "{{le}}")
-}
-
-/// A table with a row for each set of labels.
-pub(super) fn table(title: &'static str) -> Panel {
-    Panel::new(Kind::Table, title, "short", COLUMNS)
-}
-
-impl Panel {
-    fn new(kind: Kind, title: &'static str, unit: &'static str, width: u32) -> Self {
-        Self { kind, title, about: "", unit, width, queries: Vec::new(), bad: None, jaeger: false }
-    }
-
-    /// A further query.
-    pub(super) fn and(self, expression: String, legend: &'static str) -> Self {
-        let unit = self.unit;
-        self.column(expression, legend, unit)
-    }
-
-    /// A further column of a table.
-    pub(super) fn column(mut self, expression: String, legend: &'static str, unit: &'static str) -> Self {
-        self.queries.push(Query { expression, legend, unit });
-        self
-    }
-
-    /// What it says.
-    pub(super) fn about(mut self, about: &'static str) -> Self {
-        self.about = about;
-        self
-    }
-
-    /// Red from this value on.
-    pub(super) fn bad_from(mut self, value: f64) -> Self {
-        self.bad = Some(value);
-        self
-    }
-
-    /// Its DAGs lead to their runs in Jaeger.
-    pub(super) fn with_jaeger(mut self) -> Self {
-        self.jaeger = true;
-        self
-    }
-
-    fn height(&self) -> u32 {
-        match self.kind {
-            Kind::Stat => 4,
-            Kind::Table => 9,
-            _ => 8,
-        }
-    }
-
-    fn json(&self, id: u32, x: u32, y: u32) -> Value {
-        let kind = match self.kind {
-            Kind::Stat => "stat",
-            Kind::Lines | Kind::Stack => "timeseries",
-            Kind::Heatmap => "heatmap",
-            Kind::Table => "table",
-        };
-        let mut panel = json!({
-            "id": id,
-            "type": kind,
-            "title": self.title,
-            "description": self.about,
-            "datasource": source(),
-            "gridPos": {"h": self.height(), "w": self.width, "x": x, "y": y},
-            "targets": self.targets(),
-            "fieldConfig": {"defaults": self.defaults(), "overrides": self.overrides()},
-            "options": self.options(),
-        });
-        if self.kind == Kind::Table {
-            panel["transformations"] = self.transformations();
-        }
-        panel
-    }
-
-    fn targets(&self) -> Vec<Value> {
-        let target = |(place, query): (u8, &Query)| {
-            let mut target = json!({
-                "refId": char::from(b'A' + place).to_string(),
-                "datasource": source(),
-                "editorMode": "code",
-                "expr": query.expression,
-                "range": true,
-            });
-            match self.kind {
-                Kind::Table => {
-                    target["format"] = json!("table");
-                    target["instant"] = json!(true);
-                    target["range"] = json!(false);
-                }
-                Kind::Stat => {
-                    target["instant"] = json!(true);
-                    target["range"] = json!(false);
-                }
-                Kind::Heatmap => target["format"] = json!("heatmap"),
-                Kind::Lines | Kind::Stack => {}
-            }
-            if !query.legend.is_empty() && self.kind != Kind::Table {
-                target["legendFormat"] = json!(query.legend);
-            }
-            target
-        };
-        (0..).zip(&self.queries).map(target).collect()
-    }
-
-    fn defaults(&self) -> Value {
-        let mut steps = vec![json!({"color": "green", "value": null})];
-        steps.extend(self.bad.map(|value| json!({"color": "red", "value": value})));
-        let mode = if self.kind == Kind::Stat { "thresholds" } else { "palette-classic" };
-        let mut defaults = json!({
-            "unit": self.unit,
-            "color": {"mode": mode},
-            "thresholds": {"mode": "absolute", "steps": steps},
-        });
-        match self.kind {
-            // Nothing counted yet is none.
-            Kind::Stat => defaults["noValue"] = json!("0"),
-            Kind::Lines => {
-                defaults["custom"] = json!({"lineWidth": 1, "fillOpacity": 0, "showPoints": "auto"});
-                defaults["min"] = json!(0);
-            }
-            Kind::Stack => {
-                defaults["custom"] = json!({
-                    "lineWidth": 1, "fillOpacity": 40, "showPoints": "never", "stacking": {"mode": "normal", "group": "A"},
-                });
-                defaults["min"] = json!(0);
-            }
-            Kind::Heatmap | Kind::Table => {}
-        }
-        defaults
-    }
-
-    /// The units of a table's columns, and where its DAGs and tasks lead to.
-    fn overrides(&self) -> Vec<Value> {
-        if self.kind != Kind::Table {
-            return Vec::new();
-        }
-        let by_name = |name: &str, id: &str, value: Value| json!({"matcher": {"id": "byName", "options": name}, "properties": [{"id": id, "value": value}]});
-        let mut overrides: Vec<_> =
-            self.queries.iter().map(|query| by_name(query.legend, "unit", json!(query.unit))).collect();
-        let link = |title: &str, url: &str| json!({"title": title, "url": url});
-        let dag =
-            "/d/dagtel-dag?var-dag_id=${__data.fields.dag_id}&${datasource:queryparam}&${__url_time_range}";
-        let task = "/d/dagtel-task?var-dag_id=${__data.fields.dag_id}&var-task_id=${__data.fields.task_id}&\
-                    ${datasource:queryparam}&${__url_time_range}";
-        let mut of_dag = vec![link("Show the DAG", dag)];
-        if self.jaeger {
-            let runs = json!({"refId": "A", "queryType": "search", "service": "${__data.fields.dag_id}"});
-            of_dag.push(link("Its runs in Jaeger", &explore(&runs)));
-        }
-        overrides.push(by_name("dag_id", "links", json!(of_dag)));
-        overrides.push(by_name("task_id", "links", json!([link("Show the task", task)])));
-        overrides
-    }
-
-    fn options(&self) -> Value {
-        match self.kind {
-            Kind::Stat => json!({
-                "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": false},
-                "colorMode": "value", "graphMode": "none", "justifyMode": "auto", "textMode": "auto",
-                "orientation": "auto", "wideLayout": true, "showPercentChange": false,
-                "percentChangeColorMode": "standard",
-            }),
-            Kind::Lines | Kind::Stack => json!({
-                "legend": {
-                    "displayMode": "table", "placement": "bottom", "showLegend": true, "calcs": ["lastNotNull", "max"],
-                },
-                "tooltip": {"mode": "multi", "sort": "desc"},
-            }),
-            Kind::Heatmap => json!({
-                "calculate": false,
-                "cellGap": 1,
-                "color": {"mode": "scheme", "scheme": "Oranges", "steps": 64, "exponent": 0.5, "fill": "dark-orange", "reverse": false},
-                "exemplars": {"color": "rgba(255,0,255,0.7)"},
-                "filterValues": {"le": 1e-9},
-                "legend": {"show": true},
-                "rowsFrame": {"layout": "auto"},
-                "showValue": "never",
-                "tooltip": {"mode": "single", "yHistogram": false},
-                "yAxis": {"axisPlacement": "left", "reverse": false, "unit": self.unit},
-            }),
-            Kind::Table => json!({"frameIndex": 0, "showHeader": true, "cellHeight": "sm"}),
-        }
-    }
-
-    /// One row for each set of labels, with the queries as columns under their headings.
-    fn transformations(&self) -> Value {
-        let letters = (b'A'..).map(char::from);
-        let names: serde_json::Map<_, _> = letters
-            .zip(&self.queries)
-            .map(|(letter, query)| (format!("Value #{letter}"), json!(query.legend)))
-            .collect();
-        json!([
-            {"id": "merge", "options": {}},
-            {"id": "organize", "options": {"excludeByName": {"Time": true}, "indexByName": {}, "renameByName": names}},
-        ])
-    }
 }
 
 impl Variable {
@@ -289,16 +54,18 @@ impl Variable {
                 "type": "datasource", "name": name, "label": label, "query": kind, "hide": 0, "refresh": 1, "regex": "",
                 "options": [], "includeAll": false, "multi": false, "skipUrlSync": false,
             }),
-            Self::Label { name, label, query, many } => {
+            Self::Label { name, label, query, choice } => {
+                let many = *choice != Choice::One;
                 let mut variable = json!({
                     "type": "query", "name": name, "label": label, "datasource": source(), "hide": 0, "definition": query,
                     "query": {"qryType": 1, "query": query, "refId": "PrometheusVariableQueryEditor-VariableQuery"},
                     "refresh": 2, "regex": "", "sort": 1, "includeAll": many, "multi": many, "skipUrlSync": false,
                     "options": [],
                 });
-                if *many {
-                    // Not `.+`: a series without the label is one of all, too.
+                if *choice == Choice::SeveralOrNone {
                     variable["allValue"] = json!(".*");
+                }
+                if many {
                     variable["current"] = json!({"text": ["All"], "value": ["$__all"], "selected": true});
                 }
                 variable
@@ -316,6 +83,23 @@ impl Variable {
     }
 }
 
+impl Row {
+    /// The panels that lie beside each other.
+    fn lines(&self) -> impl Iterator<Item = &[Panel]> {
+        let mut left = self.panels.as_slice();
+        std::iter::from_fn(move || {
+            let mut width = 0;
+            let fits = left.iter().take_while(|panel| {
+                width += panel.width;
+                width <= COLUMNS
+            });
+            let (line, rest) = left.split_at(fits.count());
+            left = rest;
+            (!line.is_empty()).then_some(line)
+        })
+    }
+}
+
 impl Dashboard {
     /// The dashboard as a file.
     pub(super) fn json(&self) -> Value {
@@ -328,16 +112,18 @@ impl Dashboard {
                 "gridPos": {"h": 1, "w": COLUMNS, "x": 0, "y": y},
             }));
             y += 1;
-            let (mut x, mut highest) = (0, 0);
-            for panel in &row.panels {
-                if x + panel.width > COLUMNS {
-                    (x, y, highest) = (0, y + highest, 0);
+            for line in row.lines() {
+                // What is left of a line is shared.
+                let spare = (COLUMNS - line.iter().map(|panel| panel.width).sum::<u32>()) / line.len() as u32;
+                let mut x = 0;
+                for panel in line {
+                    id += 1;
+                    let width = panel.width + spare;
+                    panels.push(panel.json(id, Place { x, y, width }));
+                    x += width;
                 }
-                id += 1;
-                panels.push(panel.json(id, x, y));
-                (x, highest) = (x + panel.width, highest.max(panel.height()));
+                y += line.iter().map(Panel::height).max().unwrap_or_default();
             }
-            y += highest;
         }
         json!({
             "uid": self.uid,
@@ -379,7 +165,7 @@ impl Dashboard {
 }
 
 /// The address of a search in Jaeger through Grafana, over the time that the dashboard shows.
-fn explore(query: &Value) -> String {
+pub(super) fn explore(query: &Value) -> String {
     let panes = json!({"dagtel": {
         "datasource": "${jaeger}",
         "queries": [query],
@@ -409,6 +195,7 @@ fn percent(text: &str) -> String {
     text.bytes().map(letter).collect()
 }
 
-fn source() -> Value {
+/// The chosen Prometheus.
+pub(super) fn source() -> Value {
     json!({"type": "prometheus", "uid": "${datasource}"})
 }

@@ -3,7 +3,8 @@
 use dagtel_core::catalog::agent;
 use dagtel_core::catalog::registry::Offered;
 
-use super::grafana::{Dashboard, Panel, Row, lines, stack, stat, table};
+use super::grafana::{Dashboard, Row};
+use super::panel::{Panel, lines, stack, stat, table};
 use super::promql::{RANGE, RATE, WINDOW, family, foreign, offered};
 use super::{agents as agent_variable, common, window};
 

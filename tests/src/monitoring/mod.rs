@@ -6,6 +6,7 @@ pub mod files;
 mod fleet;
 mod grafana;
 mod health;
+mod panel;
 pub mod promql;
 mod runs;
 pub mod statsd;
@@ -15,7 +16,7 @@ use dagtel_core::catalog::agent;
 use dagtel_core::catalog::metric::Metric;
 use serde_json::Value;
 
-use grafana::{Dashboard, Variable};
+use grafana::{Choice, Dashboard, Variable};
 use promql::{family, of};
 
 /// Every dashboard: the name of its file, and what is in it.
@@ -31,20 +32,17 @@ fn file(dashboard: &Dashboard) -> String {
 
 /// The variables that every dashboard has.
 fn common() -> Vec<Variable> {
+    let jobs = format!("label_values({}, job)", of(Metric::TiStart).name());
     vec![
         Variable::Source { name: "datasource", label: "Prometheus", kind: "prometheus" },
-        label(
-            "deployment",
-            "Deployment",
-            &format!("label_values({}, job)", of(Metric::TiStart).name()),
-            true,
-        ),
+        label("deployment", "Deployment", &jobs, Choice::SeveralOrNone),
     ]
 }
 
 fn agents() -> Variable {
     let instances = format!("label_values({}, instance)", family(&agent::COMPONENT_HEALTH).name());
-    label("agent", "Agent", &instances, true)
+    // All agents are a list of them: others have process_cpu_seconds_total and the like, too.
+    label("agent", "Agent", &instances, Choice::Several)
 }
 
 fn jaeger() -> Variable {
@@ -55,6 +53,6 @@ fn window() -> Variable {
     Variable::Window { values: &["5m", "15m", "1h", "6h", "1d"], default: "15m" }
 }
 
-fn label(name: &'static str, label: &'static str, query: &str, many: bool) -> Variable {
-    Variable::Label { name, label, query: query.to_owned(), many }
+fn label(name: &'static str, label: &'static str, query: &str, choice: Choice) -> Variable {
+    Variable::Label { name, label, query: query.to_owned(), choice }
 }

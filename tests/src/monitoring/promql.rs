@@ -40,6 +40,10 @@ pub(super) struct Series {
     name: String,
     tags: Vec<&'static str>,
     matchers: Vec<String>,
+    /// Whether it is told before anything is counted.
+    from_zero: bool,
+    /// Whether agents have series of this name, too.
+    not_of_agents: bool,
 }
 
 /// Series of a metric that dagtel counts.
@@ -52,9 +56,9 @@ pub(super) fn offered(offered: Offered) -> Series {
     sent(offered.definition())
 }
 
-/// Series of dagtel's own metrics, which have no prefix.
+/// Series of dagtel's own metrics, which have no prefix, of engines. Agents tell some of the same name on their pages.
 pub(super) fn own(definition: &'static Definition) -> Series {
-    Series { name: prometheus_name("", definition), ..sent(definition) }
+    Series { name: prometheus_name("", definition), not_of_agents: true, ..sent(definition) }
 }
 
 pub(super) fn sent(definition: &'static Definition) -> Series {
@@ -62,14 +66,15 @@ pub(super) fn sent(definition: &'static Definition) -> Series {
         name: prometheus_name(DEFAULT_PREFIX, definition),
         tags: definition.tags.to_vec(),
         matchers: Vec::new(),
+        from_zero: false,
+        not_of_agents: false,
     };
     series.with(r#"job=~"$deployment""#)
 }
 
 /// Series of a family of the agent's page.
 pub(super) fn family(family: &'static agent::Definition) -> Series {
-    let series = Series { name: family.name.to_owned(), tags: family.labels.to_vec(), matchers: Vec::new() };
-    series.with(r#"instance=~"$agent""#)
+    told(family.name).with(r#"instance=~"$agent""#)
 }
 
 /// Series of the collector's or of Prometheus's own.
@@ -78,7 +83,12 @@ pub(super) fn family(family: &'static agent::Definition) -> Series {
 /// When the name is not in the list of those that are known to be there.
 pub(super) fn foreign(name: &'static str) -> Series {
     assert!(COLLECTOR.contains(&name) || PROMETHEUS.contains(&name), "{name} is in no list");
-    Series { name: name.to_owned(), tags: Vec::new(), matchers: Vec::new() }
+    told(name)
+}
+
+fn told(name: &str) -> Series {
+    let (tags, matchers) = (Vec::new(), Vec::new());
+    Series { name: name.to_owned(), tags, matchers, from_zero: true, not_of_agents: false }
 }
 
 impl Series {
@@ -161,8 +171,14 @@ impl Series {
     /// not scraped for a while.
     pub(super) fn growth(&self, by: &str, window: &str) -> String {
         let all = self.selector();
-        let new = format!("{all} unless last_over_time({all}[1h] offset {window})");
-        over("sum", by, &format!("({new}) or increase({all}[{window}])"))
+        let mut more = format!("increase({all}[{window}])");
+        if !self.from_zero {
+            more = format!("({all} unless last_over_time({all}[1h] offset {window})) or {more}");
+        }
+        if self.not_of_agents {
+            more = format!("({more}) unless on (job, instance) {}", agent::COMPONENT_HEALTH.name);
+        }
+        over("sum", by, &more)
     }
 
     /// How many observations a histogram has more than a time ago.

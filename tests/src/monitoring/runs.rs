@@ -3,7 +3,8 @@
 use dagtel_core::catalog::metric::Metric;
 use serde_json::json;
 
-use super::grafana::{Dashboard, Panel, Row, Variable, heatmap, lines, stack, stat, table};
+use super::grafana::{Choice, Dashboard, Row, Variable};
+use super::panel::{Panel, heatmap, lines, stack, stat, table};
 use super::promql::{RANGE, Series, WINDOW, of};
 use super::{common, jaeger, label, window};
 
@@ -13,14 +14,18 @@ fn variables(task: bool) -> Vec<Variable> {
         format!(r#"label_values({name}{{job=~"$deployment"{narrowed}}}, {tag})"#)
     };
     let mut variables = common();
-    variables.push(label("dag_id", "DAG", &started("", "dag_id"), false));
+    variables.push(label("dag_id", "DAG", &started("", "dag_id"), Choice::One));
     let mut narrowed = r#",dag_id="$dag_id""#.to_owned();
     if task {
-        variables.push(label("task_id", "Task", &started(&narrowed, "task_id"), false));
+        variables.push(label("task_id", "Task", &started(&narrowed, "task_id"), Choice::One));
         narrowed += r#",task_id="$task_id""#;
     }
     let modes = started(&narrowed, "execution_mode");
-    variables.extend([label("execution_mode", "Execution mode", &modes, true), window(), jaeger()]);
+    variables.extend([
+        label("execution_mode", "Execution mode", &modes, Choice::SeveralOrNone),
+        window(),
+        jaeger(),
+    ]);
     variables
 }
 

@@ -3,7 +3,8 @@
 use dagtel_core::catalog::agent;
 use dagtel_core::catalog::registry::own;
 
-use super::grafana::{Dashboard, Panel, Row, lines, stack, stat};
+use super::grafana::{Dashboard, Row};
+use super::panel::{Panel, lines, stack, stat};
 use super::promql::{RANGE, WINDOW, family, foreign, own};
 use super::{agents as agent_variable, common, window};
 
