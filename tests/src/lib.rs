@@ -26,7 +26,7 @@ mod kafka;
 pub mod monitoring;
 pub mod part;
 pub mod parts;
-mod ports;
+pub mod ports;
 pub mod prometheus;
 pub mod recorded;
 mod stack;

@@ -14,7 +14,7 @@ const COUNT: u32 = 12_000;
 
 /// A port that nobody listens on now. A process never gets the same one twice (before all were used), and two
 /// processes begin at different places; what is left of the race is met by starting again with other ports.
-pub(crate) fn free() -> u16 {
+pub fn free() -> u16 {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let offset = std::process::id().wrapping_mul(97);
     for _ in 0..COUNT {

@@ -31,6 +31,7 @@ class Untouchable:
 def of_this_test(inbox, monkeypatch):
     monkeypatch.setattr(listener, "_inbox", inbox)
     monkeypatch.setattr(listener, "_open", None)
+    monkeypatch.setattr(listener, "_running", {})
     monkeypatch.setattr(trace, "_current", None)
     # What a hook sets is taken back.
     for name in ("TRACEPARENT", "DAGTEL_DAG_ID", "DAGTEL_RUN_ID", "DAGTEL_ATTEMPT", "DAGTEL_NAMESPACE", "DAGTEL_SPOOL_DIR"):
@@ -172,7 +173,7 @@ def test_the_list_at_the_end_of_a_run(lines, monkeypatch):
     from dagtel_airflow import runs
 
     rows = [row("a", "success"), row("b", "upstream_failed", try_number=0), row("c", "running", end=None)]
-    monkeypatch.setattr(runs, "rows", lambda run, key: rows)
+    monkeypatch.setattr(runs, "rows", lambda run: rows)
     listener.on_dag_run_failed(dag_run(end_date=END), "task_failure")
     told = [(line["event"], line.get("task_id"), line.get("state"), line.get("truth")) for line in lines()]
     assert told == [
@@ -185,6 +186,27 @@ def test_the_list_at_the_end_of_a_run(lines, monkeypatch):
         ("task.started", "c", None, "roster"),
         ("task.updated", "c", None, "roster"),
         ("dag_run.finished", None, "failed", None),
+    ]
+
+
+def test_clearing_tasks_of_a_run_that_is_on_begins_another_attempt(lines, monkeypatch):
+    from dagtel_airflow import runs
+
+    before, after = row("a", "success"), row("b", "success", start=END)
+    monkeypatch.setattr(runs, "rows", lambda run: [before, after])
+    listener.on_dag_run_running(dag_run(), "")
+    listener.on_dag_run_success(dag_run(clear_number=1, queued_at=END, end_date=END), "")
+    told = [(line["event"], line["attempt"], line.get("task_id") or line.get("state")) for line in lines()]
+    assert told[3:] == [
+        ("task.queued", 0, "a"),
+        ("task.started", 0, "a"),
+        ("task.finished", 0, "a"),
+        ("dag_run.finished", 0, "cancelled"),
+        ("dag_run.started", 1, None),
+        ("task.queued", 1, "b"),
+        ("task.started", 1, "b"),
+        ("task.finished", 1, "b"),
+        ("dag_run.finished", 1, "success"),
     ]
 
 

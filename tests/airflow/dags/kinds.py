@@ -90,7 +90,7 @@ with DAG("kinds", schedule=None) as kinds:
     sums = total(square.expand(number=first))
     first >> [flaky(), wrapped, traced(), hungry()] >> sums
     skips() >> never()
-    Waits(task_id="waits") >> Looks(task_id="looks", mode="reschedule", poke_interval=5, timeout=120)
+    Waits(task_id="waits") >> Looks(task_id="looks", mode="reschedule", poke_interval=15, timeout=300)
 
 with DAG("fails", schedule=None) as fails:
 

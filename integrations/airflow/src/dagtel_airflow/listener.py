@@ -4,15 +4,21 @@ from typing import Any
 
 from airflow.listeners import hookimpl
 
-from dagtel_airflow import runs, settings, tasks, trace
-from dagtel_airflow.ids import TryKey
+from dagtel_airflow import ids, runs, settings, tasks, trace
 from dagtel_airflow.inbox import Inbox
 from dagtel_airflow.loaded import loaded, word
 
 _inbox = Inbox(settings.spool_dir())
+# Tasks are forked of a process that has this module: what takes long the first time has then been done. (Airflow's
+# configuration, and OpenSSL, which looks for its SHA-256 for a millisecond.)
+ids.traceparent(ids.TryKey(ids.RunKey(settings.namespace(), "", ""), ""))
 
 # What runs in this process, until its end was told.
-_open: tuple[Any, TryKey] | None = None
+_open: tuple[Any, ids.TryKey] | None = None
+
+# The runs that this scheduler has seen start and not end: tasks of theirs may be cleared meanwhile.
+_running: dict[tuple[str, str], ids.RunKey] = {}
+_RUNNING = 10_000
 
 # States in which a task has given its worker back and will run again.
 _PAUSED = ("deferred", "up_for_reschedule", "awaiting_input")
@@ -83,19 +89,27 @@ def on_task_instance_failed(previous_state: Any, task_instance: Any, error: Any)
 @hookimpl
 def on_dag_run_running(dag_run: Any, msg: str) -> None:
     with _guard:
-        _inbox.write(*runs.started(dag_run, runs.key_of(dag_run)))
+        key = runs.key_of(dag_run)
+        if len(_running) < _RUNNING:
+            _running[key.dag_id, key.run_id] = key
+        _inbox.write(*runs.started(dag_run, key))
 
 
 @hookimpl
 def on_dag_run_success(dag_run: Any, msg: str) -> None:
-    with _guard:
-        _inbox.write(*runs.ended(dag_run, runs.key_of(dag_run), "success", msg))
+    _run_ended(dag_run, "success", msg)
 
 
 @hookimpl
 def on_dag_run_failed(dag_run: Any, msg: str) -> None:
+    _run_ended(dag_run, "failed", msg)
+
+
+def _run_ended(dag_run: Any, state: str, msg: str) -> None:
     with _guard:
-        _inbox.write(*runs.ended(dag_run, runs.key_of(dag_run), "failed", msg))
+        key = runs.key_of(dag_run)
+        began_as = _running.pop((key.dag_id, key.run_id), None)
+        _inbox.write(*runs.ended(dag_run, key, state, msg, began_as))
 
 
 def _ended(ti: Any, state: str | None, error: Any = None) -> None:

@@ -38,10 +38,23 @@ def started(run: Any, key: RunKey) -> list[dict]:
     return lines
 
 
-def ended(run: Any, key: RunKey, state: str, message: str | None) -> list[dict]:
-    """It ended: first what the database says of each try, then the end, after which nothing is waited for."""
+def ended(run: Any, key: RunKey, state: str, message: str | None, began_as: RunKey | None = None) -> list[dict]:
+    """It ended: first what the database says of each try, then the end, after which nothing is waited for.
+
+    `began_as`: what it was when it started. Clearing tasks of a run that is on makes another attempt of it, which has no
+    start of its own; the one before is over by that.
+    """
     end = moment(loaded(run, "end_date")) or time.time()
-    lines = [line for row in rows(run, key) for line in roster(row, key, end)]
+    found = rows(run)
+    # Of a run that was cleared, what began before that belongs to the attempt before.
+    since = loaded(run, "queued_at") if key.attempt else None
+    lines = []
+    if began_as is not None and began_as != key:
+        cleared = moment(since) or end
+        lines = [line for row in found if not _belongs(row, since) for line in roster(row, began_as, cleared)]
+        lines.append({**_line("dag_run.finished", cleared, began_as), "state": "cancelled"})
+        lines.append({**_line("dag_run.started", cleared, key), "roster": True, "edges": edges(run.dag)})
+    lines += [line for row in found if _belongs(row, since) for line in roster(row, key, end)]
     line = _line("dag_run.finished", end, key)
     line["state"] = state
     if state == "failed" and message:
@@ -88,30 +101,27 @@ def roster(row: Any, key: RunKey, run_end: Any) -> Iterator[dict]:
     yield last
 
 
-def rows(run: Any, key: RunKey) -> list[Any]:
-    """The last try of each task instance, and the tries before it, as far as they belong to this time of the run."""
+def rows(run: Any) -> list[Any]:
+    """The last try of each task instance, and the tries before it."""
     # Whoever has such an object has loaded what it is made of.
     from sqlalchemy.orm import object_session
 
     session = object_session(run)
     if session is None:
         return []
-    # Of a run that was cleared, what began before that belongs to the attempt before.
-    since = loaded(run, "queued_at") if key.attempt else None
     with session.no_autoflush:
         last = run.get_task_instances(session=session)
         tried = any((ti.try_number or 0) > 1 for ti in last)
-        before = _earlier_tries(session, key) if tried else []
-    found = [_Tried(row) for row in before] + list(last)
-    return [row for row in found if _belongs(row, since)]
+        before = _earlier_tries(session, run) if tried else []
+    return [_Tried(row) for row in before] + list(last)
 
 
-def _earlier_tries(session: Any, key: RunKey) -> list[Any]:
+def _earlier_tries(session: Any, run: Any) -> list[Any]:
     from airflow.models.taskinstancehistory import TaskInstanceHistory as History
     from sqlalchemy import select
 
     columns = [getattr(History, name) for name in _Tried.COLUMNS]
-    query = select(*columns).where(History.dag_id == key.dag_id, History.run_id == key.run_id)
+    query = select(*columns).where(History.dag_id == run.dag_id, History.run_id == run.run_id)
     return list(session.execute(query))
 
 

@@ -33,8 +33,9 @@ def enter(task: TryKey) -> None:
     global _current
     _current = task
     run = task.run
-    values = (run.namespace, run.dag_id, run.run_id, str(run.attempt))
-    os.environ.update(zip(_KEYS, values))
+    # Not by update(), which looks through every kind of mapping that there is: a millisecond in a process of Airflow's.
+    for name, value in zip(_KEYS, (run.namespace, run.dag_id, run.run_id, str(run.attempt))):
+        os.environ[name] = value
     spool = settings.spool_dir()
     if spool:
         os.environ["DAGTEL_SPOOL_DIR"] = spool
