@@ -75,6 +75,14 @@ pub fn programs() -> Vec<(&'static str, PathBuf)> {
     all.iter().map(|binary| (binary.name, find(binary))).collect()
 }
 
+/// A script that runs the class of Kafka that is its first argument.
+///
+/// # Panics
+/// When it cannot be found.
+pub fn kafka() -> PathBuf {
+    find(&Binary { name: "kafka-java", variable: "DAGTEL_KAFKA" })
+}
+
 /// A Python that has OpenTelemetry's SDK: Airflow's.
 ///
 /// # Panics

@@ -9,6 +9,7 @@
 //! | `sh` | it is run, and every command must succeed |
 //! | `sh fails`, `sh real fails` | it is run, and its last command must fail |
 //! | `sh real` | it is run where the real collector, Jaeger and Prometheus are (`cargo xtask test`) |
+//! | `sh kafka` | the same, with Kafka's programs |
 //! | `sh opentelemetry-python` | the same, with a Python that has OpenTelemetry's SDK |
 //! | `sh slow` | it is run in the long class (`RUN_SLOW_TESTS=1`) |
 //! | `text` | it must be in what the blocks before it print, but for figures |

@@ -32,6 +32,7 @@ pub(crate) enum Kind {
 pub(crate) enum Needs {
     Nothing,
     RealParts,
+    Kafka,
     OpenTelemetryPython,
     Time,
 }
@@ -84,6 +85,7 @@ fn shell(words: &[&str]) -> Option<Kind> {
         match *word {
             "fails" => fails = true,
             "real" => needs = Needs::RealParts,
+            "kafka" => needs = Needs::Kafka,
             "opentelemetry-python" => needs = Needs::OpenTelemetryPython,
             "slow" => needs = Needs::Time,
             _ => return None,

@@ -9,6 +9,9 @@ use crate::markdown::{Block, Kind, Needs, blocks, root};
 use crate::output::missing;
 use crate::terminal::Terminal;
 
+/// After this long a block has hung; one that builds dagtel may take longer.
+const HUNG: Duration = Duration::from_secs(120);
+const SLOW: Duration = Duration::from_secs(1800);
 /// How long what a guide shows may take to appear.
 const SHOWN: Duration = Duration::from_secs(60);
 
@@ -17,8 +20,13 @@ pub(crate) fn play(guide: &str) {
     check_files(&blocks);
     check_rust(guide, &blocks);
     let mut terminal = Terminal::open();
-    if blocks.iter().any(|block| needs(block) == Some(Needs::OpenTelemetryPython)) && parts::requested() {
+    let needed =
+        |wanted: Needs| parts::requested() && blocks.iter().any(|block| needs(block) == Some(wanted));
+    if needed(Needs::OpenTelemetryPython) {
         terminal.add_program("python3", &parts::opentelemetry_python());
+    }
+    if needed(Needs::Kafka) {
+        add_kafka(&terminal);
     }
     let (mut from, mut skipped, mut run) = (0, false, 0);
     for block in &blocks {
@@ -29,12 +37,12 @@ pub(crate) fn play(guide: &str) {
                 if skipped {
                     println!("{}: not in this run: {needs:?}", block.place);
                 } else {
-                    from = terminal.run(&block.place, &block.text, *fails);
+                    from = terminal.run(&block.place, &block.text, *fails, limit(*needs));
                     run += 1;
                 }
             }
             Kind::Crontab => {
-                from = terminal.run(&block.place, &as_cron_runs(&block.text), false);
+                from = terminal.run(&block.place, &as_cron_runs(&block.text), false, HUNG);
                 run += 1;
             }
             // It shows what the block before it printed.
@@ -50,6 +58,19 @@ pub(crate) fn play(guide: &str) {
     println!("{guide}: {} blocks, {run} of them run in {:.1} s", blocks.len(), began.elapsed().as_secs_f64());
 }
 
+/// The programs that Kafka's distribution has, which are classes of its jars.
+fn add_kafka(terminal: &Terminal) {
+    terminal.add_program("kafka-java", &parts::kafka());
+    let programs = [
+        ("kafka-storage.sh", "kafka.tools.StorageTool"),
+        ("kafka-server-start.sh", "kafka.Kafka"),
+        ("kafka-topics.sh", "org.apache.kafka.tools.TopicCommand"),
+    ];
+    for (name, class) in programs {
+        terminal.add_script(name, &format!("exec kafka-java {class} \"$@\""));
+    }
+}
+
 fn needs(block: &Block) -> Option<Needs> {
     match block.kind {
         Kind::Shell { needs, .. } => Some(needs),
@@ -57,11 +78,15 @@ fn needs(block: &Block) -> Option<Needs> {
     }
 }
 
+fn limit(needs: Needs) -> Duration {
+    if needs == Needs::Time { SLOW } else { HUNG }
+}
+
 fn is_met(needs: Needs) -> bool {
     let slow = std::env::var_os("RUN_SLOW_TESTS").is_some_and(|value| value == "1");
     match needs {
         Needs::Nothing => true,
-        Needs::RealParts | Needs::OpenTelemetryPython => parts::requested(),
+        Needs::RealParts | Needs::Kafka | Needs::OpenTelemetryPython => parts::requested(),
         Needs::Time => slow,
     }
 }

@@ -1,9 +1,9 @@
 //! A terminal in which a reader pastes block after block: one shell, in a directory of its own with what a checkout has, and
 //! in a network of its own, so that a guide may use the usual ports whatever else runs on this machine.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -16,8 +16,6 @@ use tempfile::TempDir;
 
 use crate::markdown::root;
 
-/// After this long a block has hung.
-const HUNG: Duration = Duration::from_secs(120);
 /// After this long a shell that was asked to end is killed.
 const GRACE: Duration = Duration::from_secs(5);
 /// Makes a network of one's own with nothing but loopback, and a set of processes that ends with its first.
@@ -100,6 +98,8 @@ impl Terminal {
             .env("HOME", &work)
             .env("RUSTUP_HOME", home("RUSTUP_HOME", ".rustup"))
             .env("CARGO_HOME", home("CARGO_HOME", ".cargo"))
+            // What this was built of is there already, and there is no network.
+            .env("CARGO_NET_OFFLINE", "true")
             .envs([
                 ("LANG", "C.UTF-8"),
                 ("TERM", "dumb"),
@@ -127,6 +127,13 @@ impl Terminal {
         symlink(program, self.directory.path().join("bin").join(name)).expect("a link can be made");
     }
 
+    /// Puts a shell script on the PATH.
+    pub(crate) fn add_script(&self, name: &str, text: &str) {
+        let file = self.directory.path().join("bin").join(name);
+        fs::write(&file, format!("#!/bin/sh\n{text}\n")).expect("it can be written");
+        fs::set_permissions(&file, Permissions::from_mode(0o755)).expect("it is ours");
+    }
+
     /// Everything that was printed so far.
     pub(crate) fn log(&self) -> String {
         let log = fs::read(self.directory.path().join("log")).unwrap_or_default();
@@ -137,7 +144,7 @@ impl Terminal {
     ///
     /// # Panics
     /// When a command in it fails, or the last one does not although it should.
-    pub(crate) fn run(&mut self, place: &str, text: &str, fails: bool) -> usize {
+    pub(crate) fn run(&mut self, place: &str, text: &str, fails: bool, limit: Duration) -> usize {
         self.blocks += 1;
         let (before, done) = (self.log().len(), format!("@@ block {} ended with ", self.blocks));
         let file = self.directory.path().join(format!("block-{}", self.blocks));
@@ -146,7 +153,7 @@ impl Terminal {
         let line = format!("set {set}; . {} </dev/null; printf '%s%s\\n' '{done}' \"$?\"\n", file.display());
         let stdin = self.shell.stdin.as_mut().expect("it is piped");
         stdin.write_all(line.as_bytes()).and_then(|()| stdin.flush()).expect("the shell reads");
-        let status = wait::until(&format!("the end of the block at {place}"), HUNG, || {
+        let status = wait::until(&format!("the end of the block at {place}"), limit, || {
             let ended = !matches!(self.shell.try_wait(), Ok(None));
             let log = self.log();
             let status = log.split_once(&done).and_then(|(_, rest)| rest.split_once('\n'));
