@@ -15,7 +15,7 @@ use crate::parts::{self, Binary};
 use crate::ports::free;
 use crate::{http, wait};
 
-const PYTHON: Binary = Binary { name: "airflow-python", variable: "DAGTEL_AIRFLOW_PYTHON" };
+pub(crate) const PYTHON: Binary = Binary { name: "airflow-python", variable: "DAGTEL_AIRFLOW_PYTHON" };
 /// The DAGs of `tests/airflow/dags`.
 const DAGS: usize = 5;
 const READY: Duration = Duration::from_secs(120);

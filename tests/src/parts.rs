@@ -80,7 +80,7 @@ pub fn programs() -> Vec<(&'static str, PathBuf)> {
 /// # Panics
 /// When it cannot be found.
 pub fn kafka() -> PathBuf {
-    find(&Binary { name: "kafka-java", variable: "DAGTEL_KAFKA" })
+    find(&KAFKA)
 }
 
 /// A Python that has OpenTelemetry's SDK: Airflow's.
@@ -88,7 +88,7 @@ pub fn kafka() -> PathBuf {
 /// # Panics
 /// When it cannot be found.
 pub fn opentelemetry_python() -> PathBuf {
-    find(&Binary { name: "airflow-python", variable: "DAGTEL_AIRFLOW_PYTHON" })
+    find(&crate::airflow::PYTHON)
 }
 
 /// A configuration that dagtel ships, in the checkout whose tests are running.
