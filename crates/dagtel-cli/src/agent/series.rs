@@ -12,6 +12,16 @@ use dagtel_scrape::{Family, Labels, Page, Value};
 
 use super::told::Told;
 
+/// [`BOUNDS`] in milliseconds.
+static BOUNDS_MILLISECONDS: [f64; BOUNDS.len()] = {
+    let (mut bounds, mut place) = (BOUNDS, 0);
+    while place < bounds.len() {
+        bounds[place] *= 1e3;
+        place += 1;
+    }
+    bounds
+};
+
 /// Writes the series of all directories. Each family gets an equal share of what is left, so that long ones do not push
 /// out others.
 pub(super) fn write(page: &mut Page, told: &[(&String, Arc<Told>)]) {
@@ -21,14 +31,21 @@ pub(super) fn write(page: &mut Page, told: &[(&String, Arc<Told>)]) {
         told.iter().map(|(dir, told)| (*dir, told, told.metrics.series().peekable())).collect();
     let mut left = Metric::ALL.iter().filter(|metric| is_counted(**metric, told)).count();
     for metric in Metric::ALL.iter().filter(|metric| is_counted(**metric, told)) {
-        let definition = metric.definition();
+        let mut definition = *metric.definition();
+        let milliseconds = first.naming.milliseconds && definition.kind == Kind::Histogram;
+        if milliseconds {
+            definition.unit = "ms";
+        }
+        let definition = &definition;
         let name = prometheus_name(&first.prefix, definition);
         let mut family = Family::new(name, kind(definition.kind), definition.description);
         for (dir, told, series) in &mut all {
             // The same series may be counted in several directories.
             let dir = several.then_some(dir.as_str());
+            // Metrics that there are not stand before it.
+            while series.next_if(|series| series.metric < *metric).is_some() {}
             while let Some(series) = series.next_if(|series| series.metric == *metric) {
-                if let Some(value) = value(series.point) {
+                if let Some(value) = value(series.point, milliseconds) {
                     family.push(labels(definition, &series, told, dir), value);
                 }
             }
@@ -41,7 +58,8 @@ pub(super) fn write(page: &mut Page, told: &[(&String, Arc<Told>)]) {
 }
 
 fn is_counted(metric: Metric, told: &[(&String, Arc<Told>)]) -> bool {
-    told.iter().any(|(_, told)| !told.metrics.is_empty(metric))
+    let name = metric.definition().name;
+    told.iter().any(|(_, told)| !told.metrics.is_empty(metric) && told.naming.filter.admits(name))
 }
 
 fn kind(kind: Kind) -> FamilyKind {
@@ -52,14 +70,15 @@ fn kind(kind: Kind) -> FamilyKind {
     }
 }
 
-fn value(point: &Point) -> Option<Value<'_>> {
+fn value(point: &Point, milliseconds: bool) -> Option<Value<'_>> {
     match point {
         Point::Counter(count) => Some(Value::Number(*count as f64)),
         Point::Gauge(value) => Some(Value::Number(*value as f64)),
         Point::Last(_, value) => Some(Value::Number(*value as f64)),
         Point::Histogram(values) => {
             let counts = values.buckets().into();
-            Some(Value::Histogram { bounds: &BOUNDS, counts, sum: values.sum() })
+            let (bounds, scale) = if milliseconds { (&BOUNDS_MILLISECONDS, 1e3) } else { (&BOUNDS, 1.0) };
+            Some(Value::Histogram { bounds, counts, sum: values.sum() * scale })
         }
         _ => None,
     }
@@ -92,6 +111,7 @@ fn labels<'a>(
 mod tests {
     use std::time::Instant;
 
+    use dagtel_core::catalog::naming::{NameFilter, Naming};
     use dagtel_core::event::{
         Event, Fact, RunChange, RunDetails, RunState, TaskChange, TaskDetails, TaskState, Truth,
     };
@@ -124,17 +144,7 @@ mod tests {
             }
             fold.due(Timestamp::MAX);
         }
-        let told = Told {
-            prefix: "airflow.".into(),
-            tags: Vec::new(),
-            metrics: fold.metrics().clone(),
-            counts: Default::default(),
-            anomalies: fold.anomalies().clone(),
-            open_runs: 0,
-            queues: Default::default(),
-            reports: Default::default(),
-            disk: Vec::new(),
-        };
+        let told = told(&fold);
         let (dir, began) = ("spool".to_owned(), Instant::now());
         let mut page = Page::new(Format::Classic, limits::PAGE_BYTES - limits::RESERVED_BYTES);
         write(&mut page, &[(&dir, Arc::new(told))]);
@@ -145,5 +155,51 @@ mod tests {
         // Histograms do not push out what stands behind them, and totals stay right.
         assert!(omitted > 0 && text.contains("\nairflow_operator_failures_total{"));
         assert!(text.contains(&format!("airflow_ti_start_total{{overflow=\"true\"}} {}.0\n", dags - 2000)));
+    }
+
+    #[test]
+    fn the_page_has_the_names_tags_and_units_of_the_configuration() {
+        let mut fold = Fold::new(Timestamp::MIN, Timing::default());
+        for dag in ["a", "b"] {
+            let run = Arc::new(RunKey::new(dag, "r"));
+            for (change, at) in [(TaskChange::Started, 0), (TaskChange::Finished(TaskState::Success), 1500)] {
+                let fact = Fact::Task { key: TryKey::new("t"), change, details: TaskDetails::default() };
+                let at = Timestamp::from_millis(at);
+                fold.apply(admit(Event { run: run.clone(), at, truth: Truth::Reported, fact }).0);
+            }
+        }
+        fold.due(Timestamp::MAX);
+        let mut told = told(&fold);
+        told.naming.filter = NameFilter::new("", "ti.start").unwrap();
+        told.naming.milliseconds = true;
+        told.metrics = told.metrics.without_tags(|tag| tag == "dag_id");
+        let mut page = Page::new(Format::Classic, limits::PAGE_BYTES);
+        write(&mut page, &[(&"spool".to_owned(), Arc::new(told))]);
+        let text = String::from_utf8(page.finish().into()).expect("pages are UTF-8");
+        assert!(!text.contains("airflow_ti_start_total"), "{text}");
+        assert!(text.contains("airflow_ti_finish_total{task_id=\"t\",state=\"success\"} 2.0\n"), "{text}");
+        for line in [
+            "_bucket{task_id=\"t\",le=\"1000.0\"} 0",
+            "_bucket{task_id=\"t\",le=\"2500.0\"} 2",
+            "_sum{task_id=\"t\"} 3000.0",
+        ] {
+            assert!(text.contains(&format!("airflow_task_duration_milliseconds{line}")), "{line}: {text}");
+        }
+    }
+
+    /// What is told of a fold that was never drained.
+    fn told(fold: &Fold) -> Told {
+        Told {
+            prefix: "airflow.".into(),
+            tags: Vec::new(),
+            naming: Naming::default(),
+            metrics: fold.metrics().clone(),
+            counts: Default::default(),
+            anomalies: fold.anomalies().clone(),
+            open_runs: 0,
+            queues: Default::default(),
+            reports: Default::default(),
+            disk: Vec::new(),
+        }
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use dagtel_core::catalog::naming::Naming;
 use dagtel_core::event::report::MetricsLine;
 use dagtel_core::fold::Anomalies;
 use dagtel_core::metrics::Metrics;
@@ -20,6 +21,8 @@ const DISK_INTERVAL: Duration = Duration::from_secs(5);
 pub(super) struct Told {
     pub(super) prefix: SmolStr,
     pub(super) tags: Vec<Attribute>,
+    /// Which metrics there are, and the unit of durations; the tags that there are not are gone from the metrics.
+    pub(super) naming: Naming,
     pub(super) metrics: Metrics,
     pub(super) counts: Counts,
     pub(super) anomalies: Anomalies,
@@ -61,11 +64,16 @@ impl Telling {
         }
         self.news = false;
         self.told = Some(Instant::now());
-        let fold = drainer.fold();
+        let (fold, naming) = (drainer.fold(), &self.identity.naming);
+        let metrics = match naming.disabled_tags.is_empty() {
+            true => fold.metrics().clone(),
+            false => fold.metrics().without_tags(|tag| !naming.has_tag(tag)),
+        };
         Some(Told {
             prefix: self.identity.prefix.clone(),
             tags: self.identity.tags.clone(),
-            metrics: fold.metrics().clone(),
+            naming: naming.clone(),
+            metrics,
             counts: drainer.counts().clone(),
             anomalies: fold.anomalies().clone(),
             open_runs: fold.open_runs(),

@@ -196,9 +196,12 @@ impl Row {
 
     /// The labels, the one that costs most first.
     fn labels(&self) -> String {
+        let counted = |count: usize, word: &str| {
+            format!("{} {word}{}", grouped(count as u64), if count == 1 { "" } else { "s" })
+        };
         let label = |label: &Label| {
-            let (values, without) = (grouped(label.values as u64), grouped(label.without as u64));
-            format!("{}: {values} values, {without} sets without it", label.name)
+            let (values, without) = (counted(label.values, "value"), counted(label.without, "set"));
+            format!("{}: {values}, {without} without it", label.name)
         };
         self.labels.iter().map(label).collect::<Vec<_>>().join("; ")
     }
@@ -213,7 +216,7 @@ fn print(of: &str, rows: &[Row], config: &Config) {
     }
     let width = rows.iter().map(|row| row.metric.definition().name.len()).max().unwrap_or_default();
     let line = |name: &str, cells: [String; 5]| {
-        let cells: Vec<_> = cells.iter().map(|cell| format!("{cell:>10}")).collect();
+        let cells: Vec<_> = cells.iter().map(|cell| format!("{cell:>11}")).collect();
         terminal::say(&format!("{name:<width$} {}\n", cells.join("")));
     };
     let heads = ["tag sets", "of budget", "folded", "series", "configured"].map(str::to_owned);
