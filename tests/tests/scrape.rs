@@ -7,6 +7,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use dagtel::core::limits::TAG_BYTES;
 use dagtel::{DagRun, Dagtel, TaskInstance};
 use dagtel_system_tests::agent::Agent;
 use dagtel_system_tests::exposition::Exposition;
@@ -213,14 +214,26 @@ fn hostile_labels_come_out_as_they_went_in() {
     let run = reporter(dir.path()).start(DagRun::new("hostile", "1"));
     names.iter().for_each(|name| run.start(TaskInstance::new(*name)).success());
     run.start(TaskInstance::new("x".repeat(1 << 20))).success();
+    let bad = b"{\"event\":\"task.started\",\"at\":1,\"dag_id\":\"hostile\",\"run_id\":\"1\",\"task_id\":\"\xff\xfe\"}\n";
+    std::fs::write(dir.path().join("inbox/bad.jsonl"), bad).unwrap();
     let shown = until("all tasks", LONG, || {
         let page = page(at)?;
         let tasks = page.labels("airflow_ti_start_total").len();
-        if tasks > names.len() { Ok(page) } else { Err(format!("{tasks} tasks")) }
+        // What is no UTF-8 is no line, and counted.
+        let bad = [("signal", "events"), ("reason", "bad_line")];
+        let bad = page.value("dagtel_dropped_total", &bad);
+        if tasks > names.len() && bad == Some(1.0) {
+            Ok(page)
+        } else {
+            Err(format!("{tasks} tasks, {bad:?}"))
+        }
     });
     for name in names {
         assert_eq!(shown.value("airflow_ti_start_total", &[("task_id", name)]), Some(1.0), "{name:?}");
     }
+    let longest =
+        shown.labels("airflow_ti_start_total").into_iter().map(|labels| labels["task_id"].len()).max();
+    assert_eq!(longest, Some(TAG_BYTES), "a text of 1 MiB is cut");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! collector, Jaeger, Prometheus, Kafka and Airflow once, then runs every test against them.
 
 mod airflow;
+mod bench;
 mod cache;
 mod ci;
 mod collector;
@@ -43,6 +44,8 @@ enum Task {
         #[arg(long, default_value_t = fuzz::SECONDS)]
         seconds: u64,
     },
+    /// Run every benchmark beside its peer and write docs/performance.md
+    Bench,
     /// Run everything that a change must pass, cheap checks first
     Ci,
 }
@@ -53,6 +56,7 @@ fn main() -> ExitCode {
         Task::Test { arguments } => test::run(&arguments),
         Task::Airflow => airflow::run(),
         Task::Fuzz { seconds } => fuzz::run(seconds),
+        Task::Bench => bench::run(),
         Task::Ci => ci::run(),
     };
     match outcome {

@@ -1,9 +1,13 @@
 //! What a look at a tree of processes costs, beside `psutil` doing the same, and what the end of a task costs.
 //!
 //! `psutil` runs in `python3`, or in the interpreter that `PSUTIL_PYTHON` names. The two take turns over the same
-//! processes. Nothing is asserted; without `psutil` our side is printed alone.
+//! processes. Nothing is asserted; without `psutil` there is nothing to compare with, and nothing is measured.
+
+#[path = "../../dagtel/benches/cost/ratio.rs"]
+mod ratio;
 
 use std::{
+    cell::RefCell,
     io::{BufRead as _, BufReader, Write as _},
     os::unix::process::CommandExt as _,
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
@@ -12,11 +16,12 @@ use std::{
 };
 
 use dagtel_proc::{Options, Tracker, limits};
+use ratio::{Table, Target};
 
-/// Rounds of each side.
-const ROUNDS: usize = 41;
 /// Looks in a round.
 const LOOKS: u32 = 20;
+/// Ends of tasks that are measured.
+const ENDS: u32 = 200;
 
 /// What the Cosmos tracker does at each poll, for the process that it is told. Answers with seconds.
 const PSUTIL: &str = "
@@ -121,11 +126,6 @@ impl Drop for Psutil {
     }
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
-}
-
 /// Seconds of processor time that the tracker's thread takes for one look, waking up included.
 fn our_poll(pid: u32) -> f64 {
     let tracker = Tracker::new();
@@ -173,47 +173,35 @@ fn our_end(pid: u32) -> f64 {
     began.elapsed().as_secs_f64()
 }
 
-fn row(what: &str, rounds: usize, peer: &mut Option<Psutil>, tree: &Crowd) {
-    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+/// The row of a tree. Its note has what the end of a tracked task takes, the longest of all rounds.
+fn row(table: &mut Table, what: &str, peer: &RefCell<Psutil>, tree: &Crowd) {
     let root = tree.root();
-    for round in 0..rounds {
-        // Whoever comes second finds the caches as the other left them.
-        if round % 2 == 0 {
-            ours.push(our_poll(root));
-        }
-        theirs.extend(peer.as_mut().map(|peer| peer.poll(root)));
-        if round % 2 == 1 {
-            ours.push(our_poll(root));
-        }
-    }
-    let ends: Vec<f64> = (0..rounds * 5).map(|_| our_end(root)).collect();
-    let longest = ends.iter().copied().fold(0.0, f64::max);
-    let (ours, theirs, end) = (median(ours) * 1e6, median(theirs) * 1e6, median(ends) * 1e6);
-    println!(
-        "{what:<34} {ours:>10.1} us {theirs:>10.1} us {:>8.1} x {end:>10.1} us {:>10.1} us",
-        theirs / ours,
-        longest * 1e6
+    let longest = || {
+        let ends = (0..ENDS).map(|_| our_end(root));
+        format!("a task's end takes {:.0} us at most", ends.fold(0.0, f64::max) * 1e6)
+    };
+    let theirs = || peer.borrow_mut().poll(root) * 1e9;
+    table.compare(
+        &format!("poll: {what} / psutil"),
+        Target::Times(0.1),
+        || our_poll(root) * 1e9,
+        theirs,
+        longest,
     );
 }
 
 fn main() {
-    // Under `cargo test` one round has to do.
-    let bench = std::env::args().any(|argument| argument == "--bench");
-    let rounds = if bench { ROUNDS } else { 1 };
-    let mut peer = Psutil::start();
-    match &peer {
-        Some(peer) => {
-            println!("psutil {}; medians of {rounds} alternating rounds of {LOOKS} looks", peer.version)
-        }
-        None => println!("psutil is absent (name an interpreter that has it in PSUTIL_PYTHON): ours alone"),
-    }
-    println!(
-        "{:<34} {:>13} {:>13} {:>10} {:>13} {:>13}",
-        "tree of a root and", "ours", "psutil", "ratio", "end, median", "end, longest"
-    );
+    let mut table = Table::from_args();
+    let Some(peer) = Psutil::start() else {
+        println!("psutil is absent: name an interpreter that has it in PSUTIL_PYTHON");
+        return;
+    };
+    println!("psutil {}; a round is {LOOKS} looks", peer.version);
+    let peer = RefCell::new(peer);
     for children in [0, 10, 50] {
-        row(&format!("{children} children"), rounds, &mut peer, &Crowd::tree(children));
+        row(&mut table, &format!("{children} children"), &peer, &Crowd::tree(children));
     }
     let _strangers = Crowd::of(500);
-    row("10 children, 500 unrelated around", rounds, &mut peer, &Crowd::tree(10));
+    row(&mut table, "10 children, 500 unrelated around", &peer, &Crowd::tree(10));
+    table.print();
 }

@@ -4,6 +4,11 @@
 //! (astronomer-cosmos 1.15.1, CPython 3.11.7, two cores of an AMD EPYC). Compressing is compared with Python in this
 //! run.
 
+#[path = "../../dagtel/benches/cost/ratio.rs"]
+mod ratio;
+
+use std::cell::Cell;
+use std::hint::black_box;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::process::Command;
@@ -15,70 +20,63 @@ use dagtel_usage::limits::QUEUE;
 use dagtel_usage::listener::{Profile, Status, TASK_INSTANCE, TaskInstanceFacts, task_instance_metrics};
 use dagtel_usage::metadata::{compress, decompress, to_json};
 use dagtel_usage::{Consent, Emitter, Environment, Gateway, StandardMetrics};
+use ratio::{Table, Target};
 
-/// The original's blocking request.
-const ORIGINAL: Duration = Duration::from_micros(15_500);
-const ROUNDS: usize = 300;
+/// Nanoseconds of the original's blocking request.
+const ORIGINAL: f64 = 15_500_000.0;
 
-/// Makes the 20 KB case and its compressed text ROUNDS times, and prints the median of each in nanoseconds.
+/// Makes the 20 KB case and its compressed text so many times, and prints the nanoseconds of each, and the text.
 const PYTHON: &str = r#"
-import base64, json, statistics, sys, time, zlib
+import base64, json, sys, time, zlib
 d = {f"model.project.model_{i:04d}": {"rows": i * i, "ok": i % 3 == 0, "path": f"models/staging/stg_{i % 17}.sql"}
      for i in range(214)}
 pack = lambda: base64.b64encode(zlib.compress(json.dumps(d).encode("utf-8"), level=9)).decode("utf-8")
 unpack = lambda: json.loads(zlib.decompress(base64.b64decode(text.encode("ascii"))).decode("utf-8"))
-def median(f):
-    times = []
-    for _ in range(int(sys.argv[1])):
-        begin = time.perf_counter_ns()
-        f()
-        times.append(time.perf_counter_ns() - begin)
-    return int(statistics.median(times))
+def timed(f):
+    begin = time.perf_counter_ns()
+    f()
+    return str(time.perf_counter_ns() - begin)
 text = pack()
-print(median(pack), median(unpack), text)
+for f in pack, unpack:
+    print(" ".join(timed(f) for _ in range(int(sys.argv[1]))))
+print(text)
 "#;
 
 fn main() {
-    hand_off();
-    codec();
+    let mut table = Table::from_args();
+    hand_off(&mut table);
+    codec(&mut table);
+    table.print();
 }
 
-fn median(mut times: Vec<Duration>) -> Duration {
-    times.sort();
-    times[times.len() / 2]
-}
-
-fn timed<T>(call: impl FnOnce() -> T) -> Duration {
+/// Nanoseconds of a call.
+fn timed<T>(call: impl FnOnce() -> T) -> f64 {
     let begin = Instant::now();
-    std::hint::black_box(call());
-    begin.elapsed()
+    black_box(call());
+    begin.elapsed().as_nanos() as f64
 }
 
-fn hand_off() {
+fn hand_off(table: &mut Table) {
     let emitter = emitter(gateway());
-    let started = timed(|| emitter.start());
-    let first = timed(|| emit(&emitter));
-    let mut times = Vec::new();
-    for _ in 0..20 {
+    emitter.start();
+    let slowest = Cell::new(0.0_f64);
+    let round = || {
         assert!(emitter.flush(Duration::from_secs(60)), "the server takes everything");
-        times.extend((0..QUEUE).map(|_| timed(|| assert!(emit(&emitter), "the queue has room"))));
-    }
-    assert!(emitter.flush(Duration::from_secs(60)), "the server takes everything");
-    let (slowest, calls) = (times.iter().max().copied().unwrap_or_default(), times.len());
-    let middle = median(times);
-    println!("an event handed over, consent asked and metrics made: {middle:?} in the median of {calls}");
-    println!(
-        "    {:.0} times less than the original's {ORIGINAL:?}",
-        ORIGINAL.as_secs_f64() / middle.as_secs_f64()
-    );
-    println!("    the first {first:?}, the slowest {slowest:?}, the thread's start before all {started:?}");
-    println!("    {:?}", emitter.stats());
+        let times = (0..QUEUE).map(|_| timed(|| assert!(emit(&emitter), "the queue has room")));
+        let times: Vec<f64> = times.collect();
+        slowest.set(times.iter().copied().fold(slowest.get(), f64::max));
+        times.iter().sum::<f64>() / times.len() as f64
+    };
+    let note = || format!("peer: as published, not measured; the slowest {:.0} us", slowest.get() / 1e3);
+    let what = "usage event: handed over / blocking request";
+    table.compare(what, Target::Times(0.01), round, || ORIGINAL, note);
 
     let opted_out = Environment::new(|name| (name == dagtel_usage::DO_NOT_TRACK).then(|| "1".into()));
     let standard = StandardMetrics::new("1.15.1", "3.0.2", "3.11.7");
     let off = Emitter::new(Consent::default(), standard, Some(gateway()), opted_out);
-    let times = (0..10_000).map(|_| timed(|| emit(&off))).collect();
-    println!("an event while opted out: {:?}", median(times));
+    let round = || timed(|| (0..1000).for_each(|_| _ = black_box(emit(&off)))) / 1e3;
+    let what = "usage event: opted out / blocking request";
+    table.compare(what, Target::None, round, || ORIGINAL, || "peer: as published, not measured".to_owned());
 }
 
 fn emitter(gateway: Gateway) -> Emitter {
@@ -138,27 +136,21 @@ fn answer(mut socket: TcpStream) {
     }
 }
 
-fn codec() {
-    let output = Command::new("python3").args(["-c", PYTHON, &ROUNDS.to_string()]).output();
+fn codec(table: &mut Table) {
+    let rounds = table.rounds();
+    let output = Command::new("python3").args(["-c", PYTHON, &rounds.to_string()]).output();
     let said = String::from_utf8(output.expect("python3 is installed").stdout).expect("it prints ASCII");
-    let [pack, unpack, text] = said.split_whitespace().collect::<Vec<_>>()[..] else { panic!("{said:?}") };
+    let [pack, unpack, text] = said.lines().collect::<Vec<_>>()[..] else { panic!("{said:?}") };
     let large: Dict = decompress(text).expect("Python wrote it");
     let ours = compress(&large).expect("it is within the limits");
-    println!(
-        "{} B of JSON: {} characters from Python, {} from here",
-        json_bytes(&large),
-        text.len(),
-        ours.len()
-    );
-    let compressing = median((0..ROUNDS).map(|_| timed(|| compress(&large))).collect());
-    let decompressing = median((0..ROUNDS).map(|_| timed(|| decompress(text))).collect());
-    for (what, ours, theirs) in [("compressed", compressing, pack), ("decompressed", decompressing, unpack)] {
-        let theirs = Duration::from_nanos(theirs.parse().expect("nanoseconds"));
-        let ratio = ours.as_secs_f64() / theirs.as_secs_f64();
-        println!("    {what} in {ours:?}, by Python in {theirs:?}: {ratio:.2} of it");
-    }
-}
-
-fn json_bytes(value: &Dict) -> usize {
-    to_json(value).map_or(0, |json| json.len())
+    let note = || {
+        let json = to_json(&large).map_or(0, |json| json.len());
+        format!("{json} B of JSON: {} characters by Python, {} by us", text.len(), ours.len())
+    };
+    let numbers = |line: &str| line.split(' ').filter_map(|number| number.parse().ok()).collect();
+    let compressing = (0..rounds).map(|_| timed(|| compress(&large))).collect();
+    let decompressing = (0..rounds).map(|_| timed(|| decompress(text))).collect();
+    let target = Target::Times(1.0);
+    table.measured("metadata: compressed / Python", target, compressing, numbers(pack), note());
+    table.measured("metadata: decompressed / Python", target, decompressing, numbers(unpack), String::new());
 }

@@ -1,7 +1,7 @@
 //! What dagtel costs, always beside a peer: criterion's report first, then a table of ratios.
 //!
 //! `cargo bench -p dagtel [-- <part of a name>]`. The ratios are what is claimed; nanoseconds are of this machine and
-//! this hour.
+//! this hour. `cargo xtask bench` runs the table alone, and those of the other crates.
 
 mod batch;
 mod drain_rate;
@@ -24,17 +24,9 @@ use std::time::Duration;
 use criterion::Criterion;
 
 fn main() {
-    let mut criterion = Criterion::default()
-        .warm_up_time(Duration::from_millis(500))
-        .measurement_time(Duration::from_secs(2))
-        .sample_size(30)
-        .configure_from_args();
-    off::criterion(&mut criterion);
-    engine_thread::criterion(&mut criterion);
-    event_to_otlp::criterion(&mut criterion);
-    fold_rate::criterion(&mut criterion);
-    criterion.final_summary();
-
+    if std::env::var_os(ratio::ROWS).is_none() {
+        criterion();
+    }
     let mut table = ratio::Table::from_args();
     off::table(&mut table);
     instruments::table(&mut table);
@@ -47,4 +39,17 @@ fn main() {
     drain_rate::table(&mut table);
     usage::table(&mut table);
     table.print();
+}
+
+fn criterion() {
+    let mut criterion = Criterion::default()
+        .warm_up_time(Duration::from_millis(500))
+        .measurement_time(Duration::from_secs(2))
+        .sample_size(30)
+        .configure_from_args();
+    off::criterion(&mut criterion);
+    engine_thread::criterion(&mut criterion);
+    event_to_otlp::criterion(&mut criterion);
+    fold_rate::criterion(&mut criterion);
+    criterion.final_summary();
 }

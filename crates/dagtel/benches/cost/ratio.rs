@@ -3,6 +3,16 @@
 //! A machine that does other work at the same time gives no steady nanoseconds, but what disturbs one side disturbs
 //! the other as well when the two take turns. So they alternate, many short rounds of each, and what is told is the
 //! ratio of the medians, with the spread of the ratios of single rounds beside it. Nothing is asserted.
+//!
+//! Benchmarks of other crates take this file in by its path. What [`ROWS`] names gets the rows as well, a line each with
+//! tabs between, for `cargo xtask bench`.
+#![allow(dead_code, reason = "each benchmark uses its own part")]
+
+use std::fs::OpenOptions;
+use std::io::Write as _;
+
+/// The environment variable that names a file for the rows.
+pub(crate) const ROWS: &str = "DAGTEL_BENCH_ROWS";
 
 /// Rounds of each side.
 pub(crate) const ROUNDS: usize = 41;
@@ -87,6 +97,23 @@ impl Table {
         self.rows.push(Row { what: what.into(), unit: "ns", dagtel, peer, target, note: note() });
     }
 
+    /// Adds a row that was measured otherwise, in nanoseconds of single rounds.
+    pub(crate) fn measured(
+        &mut self,
+        what: &str,
+        target: Target,
+        dagtel: Vec<f64>,
+        peer: Vec<f64>,
+        note: String,
+    ) {
+        self.rows.push(Row { what: what.into(), unit: "ns", dagtel, peer, target, note });
+    }
+
+    /// Rounds of each side.
+    pub(crate) fn rounds(&self) -> usize {
+        self.rounds
+    }
+
     /// Measures a rate that has no peer.
     pub(crate) fn rate(&mut self, what: &str, at_least: f64, mut per_second: impl FnMut() -> f64) {
         if !self.wants(what) {
@@ -119,11 +146,23 @@ impl Table {
         for row in &self.rows {
             println!("{}", row.line());
         }
+        if let Some(file) = std::env::var_os(ROWS) {
+            let rows: String = self.rows.iter().map(|row| row.fields().join("\t") + "\n").collect();
+            let file = OpenOptions::new().create(true).append(true).open(file);
+            file.and_then(|mut file| file.write_all(rows.as_bytes()))
+                .expect("the file for the rows takes them");
+        }
     }
 }
 
 impl Row {
     fn line(&self) -> String {
+        let [what, ours, peer, ratio, spread, target, note] = self.fields();
+        format!("{what:<52} {ours:>12} {peer:>10} {ratio:>7} {spread:>13} {target:>12}  {note}")
+    }
+
+    /// What it is, both sides, their ratio, its spread, the target, and what a reader must know.
+    fn fields(&self) -> [String; 7] {
         let Self { what, unit, dagtel, peer, target, note } = self;
         let of_rounds: Vec<f64> = dagtel.iter().zip(peer).map(|(dagtel, peer)| dagtel / peer).collect();
         let ours = quantile(dagtel, 0.5);
@@ -140,7 +179,7 @@ impl Row {
             Target::None => "-".to_owned(),
         };
         let ours = if ours < 1e5 { format!("{ours:.1} {unit}") } else { format!("{ours:.0} {unit}") };
-        format!("{what:<52} {ours:>12} {peer:>10} {ratio:>7} {spread:>13} {target:>12}  {note}")
+        [what.clone(), ours, peer, ratio, spread, target, note.clone()]
     }
 }
 
