@@ -48,6 +48,13 @@ fn passes_of_the_scheduler_are_traces_beside_those_of_runs() {
     started.sort();
     assert_eq!(started, ["customers", "extract", "items", "orders", "report"]);
     let run = RunIds::of(&RunKey::new("shell", "1")).trace_id.to_string();
-    stack.traces().wait_for_trace(&run, |trace| trace.spans.len() == 7, LONG);
+    // The run, six tasks, and what the executor did with the five that started.
+    let trace = stack.traces().wait_for_trace(&run, |trace| trace.spans.len() == 12, LONG);
+    for task in &started {
+        let task = trace.span(&format!("task_run.{task}"));
+        let executors = trace.spans.iter().filter(|span| span.parent() == Some(&*task.id));
+        assert!(executors.map(|span| &*span.operation).eq(["executor.ShellExecutor"]), "{trace:?}");
+    }
+    assert!(trace.spans.iter().all(|span| span.warnings.is_empty()), "{trace:?}");
     println!("{passes} passes of the scheduler, each a trace of its own, and the run's beside them");
 }

@@ -1,6 +1,13 @@
 //! `cargo xtask bench`: every benchmark that has a peer, in one go, and the page of their ratios.
 
-use std::{collections::BTreeMap, env, fmt::Write as _, fs, process::Command, thread};
+use std::{
+    collections::BTreeMap,
+    env,
+    fmt::Write as _,
+    fs,
+    process::{self, Command},
+    thread,
+};
 
 use crate::{
     command::{cargo, output, run_through},
@@ -31,7 +38,6 @@ const GROUPS: [(&str, &str); 13] = [
     ),
     ("event_to_otlp", "From events to OTLP bytes, beside the SDK's span data through its encoder."),
     ("drain_rate", "From disk to a receiver, beside the SDK's exporter from memory; gzip on both sides."),
-    ("drain", "From disk to a receiver, beside the SDK's exporter from memory; gzip on both sides."),
     ("counter", "A step of a counter with three tags, beside the SDK's counter, and Airflow's as published."),
     ("histogram", "A duration counted in a histogram, beside the SDK's."),
     ("guard", "Holding events to their limits and masking secrets in them."),
@@ -42,14 +48,11 @@ const GROUPS: [(&str, &str); 13] = [
         "A usage event handed to the thread that sends it, beside the blocking request of the original.",
     ),
     ("metadata", "Cosmos's compressed metadata, beside Python's zlib and json."),
+    ("poll", "A look at the memory of a tree of processes, beside psutil as Cosmos uses it."),
 ];
-const POLL: (&str, &str) =
-    ("poll", "A look at the memory of a tree of processes, beside psutil as Cosmos uses it.");
-
 /// Runs all and writes `docs/performance.md`.
 pub(crate) fn run() -> Result<()> {
-    let rows_file = source_root().join("target/bench-rows.tsv");
-    let _ = fs::remove_file(&rows_file);
+    let rows_file = env::temp_dir().join(format!("dagtel-bench-{}.tsv", process::id()));
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     for (package, bench) in BENCHES {
         let mut cargo = cargo(&["bench", "--package", package, "--bench", bench]);
@@ -57,6 +60,8 @@ pub(crate) fn run() -> Result<()> {
     }
     let rows =
         fs::read_to_string(&rows_file).map_err(at("Reading the rows of the benchmarks", &rows_file))?;
+    // What is left of it would be in nobody's way.
+    let _ = fs::remove_file(&rows_file);
     let page = source_root().join("docs/performance.md");
     fs::write(&page, document(&rows, &Machine::here(&load)?)?).map_err(at("Writing", &page))?;
     eprintln!("  {} is written", page.display());
@@ -127,8 +132,7 @@ fn document(rows: &str, machine: &Machine) -> Result<String> {
     }
     let mut page = head(machine);
     for group in groups {
-        let about =
-            GROUPS.iter().chain([&POLL]).find(|(known, _)| *known == group).map_or("", |(_, about)| about);
+        let about = GROUPS.iter().find(|(known, _)| *known == group).map_or("", |(_, about)| about);
         let _ = writeln!(page, "\n## {group}\n\n{about}\n");
         page.push_str(
             "| what | ratio | spread | target | dagtel | peer | note |\n|---|---|---|---|---|---|---|\n",

@@ -11,6 +11,7 @@ use dagtel::metrics::{ExecutorTasks, Metrics, PoolSlots};
 use dagtel::{DagRun, Dagtel, Pass, RunHandle, TaskHandle, TaskInstance};
 
 const POOL: &str = "two_slots";
+const EXECUTOR: &str = "ShellExecutor";
 const SLOTS: usize = 2;
 const TICK: Duration = Duration::from_millis(20);
 
@@ -33,7 +34,10 @@ const DAG: [Task; 6] = [
 
 /// How far a task is.
 enum Stage {
+    /// For what is before it.
     Waiting,
+    /// For a slot.
+    Queued,
     Running(Child, TaskHandle),
     Succeeded,
     Failed,
@@ -45,13 +49,13 @@ enum Stage {
 /// When a process cannot be started.
 pub(crate) fn run(dagtel: &Dagtel) -> io::Result<usize> {
     let metrics = dagtel.metrics();
-    let (pool, executor) = (metrics.pool(POOL), metrics.executor("ShellExecutor"));
+    let (pool, executor) = (metrics.pool(POOL), metrics.executor(EXECUTOR));
     metrics.dagbag_size().set(1);
     metrics.job_start().add(1);
     let run = dagtel.start(DagRun::new("shell", "1").run_type("manual"));
     let mut stages: Vec<Stage> = DAG.iter().map(|_| Stage::Waiting).collect();
     let mut most = 0;
-    while stages.iter().any(|stage| matches!(stage, Stage::Waiting | Stage::Running(..))) {
+    while stages.iter().any(|stage| !matches!(stage, Stage::Succeeded | Stage::Failed)) {
         let pass = dagtel.scheduler_loop();
         reap(&pass, &metrics, &mut stages)?;
         let starving = schedule(&pass, &metrics, &run, &mut stages)?;
@@ -76,7 +80,7 @@ pub(crate) fn run(dagtel: &Dagtel) -> io::Result<usize> {
 
 /// Looks which processes have ended.
 fn reap(pass: &Pass<'_>, metrics: &Metrics<'_>, stages: &mut [Stage]) -> io::Result<()> {
-    let duration = metrics.scheduler_executor_heartbeat_duration("ShellExecutor");
+    let duration = metrics.scheduler_executor_heartbeat_duration(EXECUTOR);
     let _step = pass.step("executor_heartbeat").timed(duration);
     for stage in stages {
         let Stage::Running(child, _) = stage else { continue };
@@ -99,15 +103,20 @@ fn schedule(
     let section = pass.step("critical_section").timed(metrics.scheduler_critical_section_duration());
     let mut starving = 0;
     for (place, Task { name, upstream, command }) in DAG.iter().enumerate() {
-        if !matches!(stages[place], Stage::Waiting) {
+        if !matches!(stages[place], Stage::Waiting | Stage::Queued) {
             continue;
         }
-        let described = TaskInstance::new(*name).operator("sh").pool(POOL).upstream(upstream.iter().copied());
+        let described = TaskInstance::new(*name).operator("sh").pool(POOL).executor(EXECUTOR);
+        let described = described.upstream(upstream.iter().copied());
         let before = || DAG.iter().zip(&*stages).filter(|(task, _)| upstream.contains(&task.name));
         if before().any(|(_, stage)| matches!(stage, Stage::Failed)) {
             run.upstream_failed(described);
             stages[place] = Stage::Failed;
         } else if before().all(|(_, stage)| matches!(stage, Stage::Succeeded)) {
+            if matches!(stages[place], Stage::Waiting) {
+                run.queued(&described);
+                stages[place] = Stage::Queued;
+            }
             if running(stages) < SLOTS {
                 let step = section.step("start_process");
                 step.set_attribute("task_id", *name);

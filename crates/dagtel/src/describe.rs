@@ -222,6 +222,13 @@ impl TaskInstance {
         self.attribute(attribute::POOL, pool.into())
     }
 
+    /// The class of the executor that it is given to. From when it is queued until it starts there is a span
+    /// `executor.<executor>` then.
+    #[must_use]
+    pub fn executor(self, class_name: impl Into<Text>) -> Self {
+        self.attribute(attribute::EXECUTOR, class_name.into())
+    }
+
     /// The queue. A tag of the metrics of waiting.
     #[must_use]
     pub fn queue(self, queue: impl Into<Text>) -> Self {

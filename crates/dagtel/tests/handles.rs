@@ -17,6 +17,28 @@ fn in_memory() -> (Dagtel, InMemory, ManualClock) {
     (dagtel, memory, clock)
 }
 
+#[test]
+fn what_an_executor_did_with_a_try_is_a_span_of_its_own() {
+    let (dagtel, mut memory, clock) = in_memory();
+    let run = dagtel.start(DagRun::new("shop", "monday"));
+    let task = TaskInstance::new("load").executor("CeleryExecutor").map_index(3);
+    run.queued(&task);
+    clock.advance(400);
+    run.start(task).success();
+    run.start(TaskInstance::new("unqueued").executor("CeleryExecutor")).success();
+    run.success();
+    let spans = memory.finish();
+    let (task, executor) = (only(&spans, "task_run.load[3]"), only(&spans, "executor.CeleryExecutor"));
+    assert_eq!((executor.parent, executor.trace_id), (Some(task.span_id), task.trace_id));
+    let key = dagtel::core::key::TryKey { map_index: 3, ..dagtel::core::key::TryKey::new("load") };
+    let run = dagtel::core::key::RunKey::new("shop", "monday");
+    assert_eq!(executor.span_id, dagtel::core::id::executor_span_id(&run, &key));
+    assert_eq!(executor.end, task.start);
+    assert_eq!(executor.end.seconds_since(executor.start), 0.4);
+    assert_eq!((text(executor, "task_id"), text(task, "executor")), (Some("load"), Some("CeleryExecutor")));
+    assert_eq!(spans.len(), 4);
+}
+
 /// One run in which everything happens that may happen to a task.
 fn story() -> (Vec<Span>, InMemory) {
     let (dagtel, mut memory, clock) = in_memory();

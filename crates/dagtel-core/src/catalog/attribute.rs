@@ -84,6 +84,8 @@ attributes! {
     POOL = "pool";
     /// The queue.
     QUEUE = "queue";
+    /// The executor that a try was given to, by its class.
+    EXECUTOR = "executor";
     /// The host it ran on.
     HOSTNAME = "hostname";
     /// Whether the task is mapped.

@@ -1,6 +1,7 @@
 //! From what became final to its span: names, attributes, events, links and status as the telemetry contract says.
 
 use std::fmt::Write as _;
+use std::iter::once;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use super::span::{Span, SpanEvent, SpanLink, Status};
 use crate::catalog::{attribute, error_type, event, link, span as names};
 use crate::event::{Exception, TaskState, Truth};
 use crate::fold::{Change, ClosedRun, ClosedTry, LinkKind, Resources};
-use crate::id::RunIds;
+use crate::id::{RunIds, executor_span_id};
 use crate::key::{RunKey, TryKey, UNMAPPED};
 use crate::limits;
 use crate::time::Timestamp;
@@ -22,11 +23,11 @@ use crate::value::{Attribute, Text, Value};
 /// recognised.
 pub(super) const SHORTEST: Duration = Duration::from_micros(1);
 
-/// The spans of what became final, in its order, each made when it is asked for.
+/// The spans of what became final, in its order, each made when it is asked for. A try that names its executor has two.
 pub fn spans(changes: impl IntoIterator<Item = Change>) -> impl Iterator<Item = Span> {
     // What becomes final at one time is mostly of one run, and deriving its ids is not free.
     let mut last: Option<(Arc<RunKey>, RunIds)> = None;
-    changes.into_iter().map(move |change| {
+    changes.into_iter().flat_map(move |change| {
         let run = match &change {
             Change::Try(task) => &task.run,
             Change::Run(run) => &run.key,
@@ -36,8 +37,11 @@ pub fn spans(changes: impl IntoIterator<Item = Change>) -> impl Iterator<Item = 
             None => last.insert((run.clone(), RunIds::of(run))),
         };
         match change {
-            Change::Try(task) => task_span(*task, ids),
-            Change::Run(run) => run_span(*run, ids),
+            Change::Try(task) => {
+                let executor = executor_span(&task, ids);
+                once(task_span(*task, ids)).chain(executor)
+            }
+            Change::Run(run) => once(run_span(*run, ids)).chain(None),
         }
     })
 }
@@ -119,6 +123,30 @@ fn task_span(task: ClosedTry, ids: &RunIds) -> Span {
         Some(nested.unwrap_or(ids.span_id)),
         task.attributes,
     )
+}
+
+/// The time from when an executor was given the try until the try started.
+fn executor_span(task: &ClosedTry, ids: &RunIds) -> Option<Span> {
+    let (_, executor) = task.attributes.iter().find(|(key, _)| *key == attribute::EXECUTOR)?;
+    let (executor, start, end) = (executor.as_str()?, task.queued?, task.started?);
+    let mut own = Own::with_room(0);
+    own.put(attribute::DAG_ID, task.run.dag_id.clone());
+    own.put(attribute::RUN_ID, task.run.run_id.clone());
+    own.put(attribute::ATTEMPT, task.run.attempt);
+    own.put(attribute::TASK_ID, task.key.task_id.clone());
+    own.put(attribute::MAP_INDEX, task.key.map_index);
+    own.put(attribute::TRY_NUMBER, task.key.try_number);
+    own.put(attribute::EXECUTOR, SmolStr::new(executor));
+    let name = name(names::EXECUTOR, executor, UNMAPPED);
+    let (events, links, status) = (Vec::new(), Vec::new(), Status::Unset);
+    let span_id = executor_span_id(&task.run, &task.key);
+    Some(Parts { own, events, links, dropped_links: 0, status, name, start, end }.span(
+        &task.run,
+        ids.trace_id,
+        span_id,
+        Some(task.span_id),
+        Vec::new(),
+    ))
 }
 
 fn identity(own: &mut Own, run: &RunKey, key: &TryKey, state: TaskState) {

@@ -145,7 +145,6 @@ pub const TAGS: &[(&str, &str)] = &[
     ("dag_file", "The DAG file"),
     ("dagrun_id", "The run; one series for each, so worth to be disabled"),
     ("event_type", "The type of an OpenLineage event, such as `start` and `complete`"),
-    ("executor", "The class of an executor"),
     ("executor_class_name", "The class of an executor"),
     ("file_name", "The DAG file, without its directory"),
     ("file_path", "The DAG file"),
