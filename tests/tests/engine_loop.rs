@@ -9,6 +9,7 @@ use dagtel::Dagtel;
 use dagtel::core::id::RunIds;
 use dagtel::core::key::RunKey;
 use dagtel_system_tests::Stack;
+use dagtel_system_tests::jaeger::Span;
 use dagtel_system_tests::wait::until;
 
 const LONG: Duration = Duration::from_secs(30);
@@ -51,9 +52,17 @@ fn passes_of_the_scheduler_are_traces_beside_those_of_runs() {
     // The run, six tasks, and what the executor did with the five that started.
     let trace = stack.traces().wait_for_trace(&run, |trace| trace.spans.len() == 12, LONG);
     for task in &started {
-        let task = trace.span(&format!("task_run.{task}"));
-        let executors = trace.spans.iter().filter(|span| span.parent() == Some(&*task.id));
-        assert!(executors.map(|span| &*span.operation).eq(["executor.ShellExecutor"]), "{trace:?}");
+        let tried = trace.span(&format!("task_run.{task}"));
+        let of_task =
+            |span: &&Span| span.operation == "executor.ShellExecutor" && span.tags["task_id"] == **task;
+        let executors: Vec<_> = trace.spans.iter().filter(of_task).collect();
+        let [executor] = executors[..] else { panic!("{task}: {executors:?}") };
+        assert_eq!(executor.parent(), tried.parent());
+        // Jaeger cuts nanoseconds off.
+        assert!(
+            (executor.start_us + executor.duration_us).abs_diff(tried.start_us) <= 1,
+            "{executor:?} {tried:?}"
+        );
     }
     assert!(trace.spans.iter().all(|span| span.warnings.is_empty()), "{trace:?}");
     println!("{passes} passes of the scheduler, each a trace of its own, and the run's beside them");

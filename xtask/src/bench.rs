@@ -75,7 +75,6 @@ struct Machine {
     kernel: String,
     rustc: String,
     date: String,
-    commit: String,
     load: String,
 }
 
@@ -95,7 +94,6 @@ impl Machine {
             kernel: kernel.trim().to_owned(),
             rustc: said(&env::var("RUSTC").unwrap_or_else(|_| "rustc".to_owned()), &["--version"])?,
             date: said("date", &["-u", "+%F"])?,
-            commit: said("git", &["rev-parse", "--short", "HEAD"])?,
             load: load.split(' ').next().unwrap_or_default().to_owned(),
         })
     }
@@ -148,7 +146,7 @@ fn document(rows: &str, machine: &Machine) -> Result<String> {
 }
 
 fn head(machine: &Machine) -> String {
-    let Machine { processor, cores, kernel, rustc, date, commit, load } = machine;
+    let Machine { processor, cores, kernel, rustc, date, load } = machine;
     format!(
         "# What it costs\n\n\
          Written by `cargo xtask bench`, which runs every benchmark that has a peer, each beside its peer: the two sides take \
@@ -160,7 +158,7 @@ fn head(machine: &Machine) -> String {
          | processor | {processor}, {cores} cores |\n\
          | kernel | {kernel} |\n\
          | compiler | {rustc} |\n\
-         | date, commit | {date}, {commit} |\n\
+         | date | {date} |\n\
          | load before | {load} |\n",
     )
 }
@@ -172,15 +170,7 @@ mod tests {
     fn machine() -> Machine {
         let text = |text: &str| text.to_owned();
         let (processor, kernel, rustc) = (text("P"), text("6"), text("rustc 1"));
-        Machine {
-            processor,
-            cores: 2,
-            kernel,
-            rustc,
-            date: text("2026"),
-            commit: text("abc"),
-            load: text("0.1"),
-        }
+        Machine { processor, cores: 2, kernel, rustc, date: text("2026"), load: text("0.1") }
     }
 
     #[test]

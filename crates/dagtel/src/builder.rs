@@ -51,7 +51,7 @@ pub struct Builder {
     clock: Clock,
     timing: Timing,
     metric_interval: Option<Duration>,
-    loop_spans: f64,
+    loop_spans: Option<f64>,
     /// The file and the environment; what is wrong with them is told by the exits that need them.
     config: Result<Config, ConfigError>,
     shutdown_deadline: Duration,
@@ -113,7 +113,7 @@ impl Dagtel {
             clock: Arc::new(SystemTime::now),
             timing: Timing::default(),
             metric_interval: None,
-            loop_spans: 0.0,
+            loop_spans: None,
             config,
             shutdown_deadline: Duration::from_secs(5),
             memory: Memory::default(),
@@ -210,10 +210,10 @@ impl Builder {
     }
 
     /// The share of passes of the engine's loops ([`Dagtel::scheduler_loop`] and its like) that are told as spans, from 0
-    /// (the default) to 1. Unless it is 0, a pass in which something fails is told as well, from then on. A pass that is told
+    /// to 1. Without it the environment and the file count, and without those none is. Unless it is 0, a pass in which something fails is told as well, from then on. A pass that is told
     /// costs one append to the outbox, the others next to nothing.
     pub fn loop_spans(mut self, share: f64) -> Self {
-        self.loop_spans = share;
+        self.loop_spans = Some(share);
         self
     }
 
@@ -386,8 +386,8 @@ impl Builder {
     }
 
     fn loops(&self, outbox: &OutboxClient) -> Option<Loops> {
-        let on = self.config.as_ref().is_ok_and(|config| config.traces.off.is_none());
-        let share = if on { self.loop_spans } else { 0.0 };
+        let config = self.config.as_ref().ok().filter(|config| config.traces.off.is_none());
+        let share = config.map_or(0.0, |config| self.loop_spans.unwrap_or(config.loop_spans));
         Loops::new(self.identity.clone(), outbox.clone(), share, (self.clock)().into())
     }
 

@@ -30,16 +30,18 @@ fn defaults_then_file_then_environment_then_code() {
     assert_eq!(sent(&nothing), ["http://127.0.0.1:4317 grpc traces+metrics"]);
     assert_eq!((nothing.prefix.as_str(), nothing.http_port), ("airflow.", 39091));
     let toml = "[metrics]\notel_host = \"file\"\notel_port = 4318\notel_prefix = \"x\"\notel_interval_milliseconds = 5\n\
-                [metrics_tags]\nregion = \"eu\"\n[http_server]\nport = 1";
+                [metrics_tags]\nregion = \"eu\"\n[http_server]\nport = 1\n[traces]\nloop_spans = 1";
     let file = load(toml, &[]);
     assert_eq!(sent(&file), ["http://127.0.0.1:4317 grpc traces", "http://file:4318 http/protobuf metrics"]);
     assert_eq!((file.prefix.as_str(), file.metric_interval), ("x.", Duration::from_millis(5)));
     assert_eq!(file.tags, [("region".to_owned(), "eu".to_owned())]);
+    assert_eq!((nothing.loop_spans, file.loop_spans), (0.0, 1.0));
     let variables = [
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://all:4317, http://second:4318"),
         ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://traces:4318/v1/traces"),
         ("OTEL_METRIC_EXPORT_INTERVAL", "7"),
         ("DAGTEL_AGENT_HTTP_SERVER__PORT", "2"),
+        ("DAGTEL_TRACES__LOOP_SPANS", "0.25"),
     ];
     let mut both = load(toml, &variables);
     let wanted = [
@@ -49,6 +51,7 @@ fn defaults_then_file_then_environment_then_code() {
     ];
     assert_eq!(sent(&both), wanted);
     assert_eq!((both.metric_interval, both.http_port), (Duration::from_millis(7), 2));
+    assert_eq!(both.loop_spans, 0.25);
     both.traces.send_to(&["http://code:1".parse().unwrap()], None);
     assert_eq!(sent(&both)[0], "http://code:1 grpc traces");
 }

@@ -29,7 +29,7 @@ fn what_an_executor_did_with_a_try_is_a_span_of_its_own() {
     run.success();
     let spans = memory.finish();
     let (task, executor) = (only(&spans, "task_run.load[3]"), only(&spans, "executor.CeleryExecutor"));
-    assert_eq!((executor.parent, executor.trace_id), (Some(task.span_id), task.trace_id));
+    assert_eq!((executor.parent, executor.trace_id), (task.parent, task.trace_id));
     let key = dagtel::core::key::TryKey { map_index: 3, ..dagtel::core::key::TryKey::new("load") };
     let run = dagtel::core::key::RunKey::new("shop", "monday");
     assert_eq!(executor.span_id, dagtel::core::id::executor_span_id(&run, &key));

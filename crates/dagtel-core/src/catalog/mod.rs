@@ -27,7 +27,7 @@ pub mod span {
         /// `task_run.<task_id>`, `[<map_index>]` appended when mapped: one try of a task instance.
         TASK_RUN = "task_run.";
         /// `executor.<executor>`: what an executor did with a try, from when it was given the try until the try started; a
-        /// child of the try. Told of tries that name their executor.
+        /// child of the run, beside the try. Told of tries that name their executor.
         EXECUTOR = "executor.";
         /// `scheduler.loop`, the root of its trace: one pass of the scheduler's loop. `scheduler.<step>`: a step of it, such
         /// as `critical_section` and `executor_heartbeat`.

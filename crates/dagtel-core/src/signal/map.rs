@@ -125,7 +125,8 @@ fn task_span(task: ClosedTry, ids: &RunIds) -> Span {
     )
 }
 
-/// The time from when an executor was given the try until the try started.
+/// The time from when an executor was given the try until the try started. It is a child of the run: of a child that begins
+/// before its parent Jaeger warns.
 fn executor_span(task: &ClosedTry, ids: &RunIds) -> Option<Span> {
     let (_, executor) = task.attributes.iter().find(|(key, _)| *key == attribute::EXECUTOR)?;
     let (executor, start, end) = (executor.as_str()?, task.queued?, task.started?);
@@ -144,7 +145,7 @@ fn executor_span(task: &ClosedTry, ids: &RunIds) -> Option<Span> {
         &task.run,
         ids.trace_id,
         span_id,
-        Some(task.span_id),
+        Some(ids.span_id),
         Vec::new(),
     ))
 }

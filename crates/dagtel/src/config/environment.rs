@@ -56,6 +56,14 @@ impl Environment {
         }
     }
 
+    fn share(&self, name: &str, problems: &mut Vec<String>) -> Option<f64> {
+        let share = self.get(name)?.parse().ok().filter(|share| (0.0..=1.0).contains(share));
+        if share.is_none() {
+            problems.push(format!("{name}: write a number from 0 to 1, such as 0.01"));
+        }
+        share
+    }
+
     fn milliseconds(&self, name: &str, problems: &mut Vec<String>) -> Option<Duration> {
         match self.get(name)?.parse() {
             Ok(milliseconds) if milliseconds > 0 => Some(Duration::from_millis(milliseconds)),
@@ -96,6 +104,7 @@ impl Environment {
             metric_interval: self.milliseconds("OTEL_METRIC_EXPORT_INTERVAL", problems),
             service_name: self.get("OTEL_SERVICE_NAME").map(str::to_owned),
             resource: pairs("OTEL_RESOURCE_ATTRIBUTES", problems),
+            loop_spans: self.share("DAGTEL_TRACES__LOOP_SPANS", problems),
             spool: self.get(DIR_VARIABLE).map(PathBuf::from),
             // Where events go is nothing that a variable says: they are no logs to anybody else.
             forward: SaidOfSignal { on: None, endpoints: None, ..self.signal("LOGS", problems) },

@@ -48,6 +48,7 @@ const SECTIONS: [(&str, &[&str]); 7] = [
             "otel_ca_file",
             "otel_cert_file",
             "otel_key_file",
+            "loop_spans",
         ],
     ),
     ("redaction", &["names", "patterns"]),
@@ -168,6 +169,7 @@ impl Reading<'_> {
             "traces" => {
                 said.traces = self.signal(section);
                 said.of_traces = self.values(section, &backends::TRACES);
+                said.loop_spans = self.share(section, "loop_spans");
             }
             "metrics_tags" => {
                 for key in section.table.keys() {
@@ -325,6 +327,20 @@ impl Reading<'_> {
         let text = self.text_of(section, key)?;
         let (_, value) = section.find(key)?;
         text.parse().map_err(|error: T::Err| self.wrong(value.span(), &format!("{key}: {error}"))).ok()
+    }
+
+    fn share(&mut self, section: &Section<'_>, key: &str) -> Option<f64> {
+        let (_, value) = section.find(key)?;
+        let number = match value.get_ref() {
+            DeValue::Integer(number) => number.as_str().parse().ok(),
+            DeValue::Float(number) => number.as_str().parse().ok(),
+            _ => None,
+        };
+        let number = number.filter(|share| (0.0..=1.0).contains(share));
+        if number.is_none() {
+            self.wrong(value.span(), &format!("{key} must be a number from 0 to 1, without quotes"));
+        }
+        number
     }
 
     fn whole(

@@ -38,6 +38,7 @@
 //! [traces]
 //! otel_on = true                       # otel_host … otel_protocol and the files as above
 //! stdout_on = false
+//! loop_spans = 0.01                    # the share of passes of an engine's loops that are told (Builder::loop_spans)
 //!
 //! [redaction]                          # besides what is masked anyway (dagtel_core::redact)
 //! names = ["social_security_number"]   # attributes that are secret
@@ -78,6 +79,7 @@
 //! | `DAGTEL_SPOOL_DIR` | `[spool] dir` |
 //! | `DAGTEL_METRICS__STATSD_ON`, … | the key of `[metrics]` of that name, from `statsd_on` on |
 //! | `DAGTEL_TRACES__STDOUT_ON` | `[traces] stdout_on` |
+//! | `DAGTEL_TRACES__LOOP_SPANS` | `[traces] loop_spans` |
 //! | `DAGTEL_AGENT_HTTP_SERVER__ON`, `…__HOST`, `…__PORT` | `[http_server]` |
 
 mod backends;
@@ -125,6 +127,8 @@ pub struct Config {
     pub naming: Naming,
     /// Characters of a text among the attributes of spans and log records; what is longer is cut.
     pub value_length: Option<usize>,
+    /// The share of passes of the engine's loops that are told as spans, from 0 to 1.
+    pub loop_spans: f64,
     /// What names of metrics begin with, the dot included.
     pub prefix: String,
     /// How often metrics are sent.
@@ -206,6 +210,7 @@ pub(crate) struct Said {
     pub(crate) protocol: Option<Protocol>,
     pub(crate) traces: SaidOfSignal,
     pub(crate) metrics: SaidOfSignal,
+    pub(crate) loop_spans: Option<f64>,
     pub(crate) prefix: Option<String>,
     pub(crate) metric_interval: Option<Duration>,
     pub(crate) tags: Vec<(String, String)>,
@@ -278,6 +283,7 @@ impl Config {
             naming: backends::naming(&of_metrics),
             value_length: said.value_length,
             prefix,
+            loop_spans: said.loop_spans.or(file.loop_spans).unwrap_or(0.0),
             metric_interval: said.metric_interval.or(file.metric_interval).unwrap_or(Duration::from_secs(10)),
             tags: file.tags,
             service_name: said.service_name.or(file.service_name),
