@@ -3,7 +3,6 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
 use dagtel_core::catalog::naming::Naming;
@@ -22,6 +21,7 @@ use tokio::sync::oneshot;
 use crate::config::{Config, ConfigError, Environment};
 use crate::counters::Counters;
 use crate::engine::{Clock, Dagtel, Inner};
+use crate::guard::Guard;
 use crate::in_memory::InMemory;
 use crate::instruments::{self, OutboxClient};
 use crate::journal::Journal;
@@ -33,7 +33,7 @@ use crate::pipeline::Pipeline;
 use crate::sink::Sink;
 use crate::starts::Starts;
 use crate::usage::{Collector, Usage, UsageOptions};
-use crate::worker::{Active, Report, Worker};
+use crate::worker::{Active, Worker};
 
 /// How to set dagtel up. Made by [`Dagtel::builder`].
 ///
@@ -454,47 +454,4 @@ fn configure(identity: &mut Identity, config: &Config) {
 
 fn attributes(pairs: &[(String, String)]) -> Vec<Attribute> {
     pairs.iter().map(|(key, value)| (SmolStr::new(key), SmolStr::new(value).into())).collect()
-}
-
-/// Ends telemetry when it goes: closes what is open and sends what it can within the builder's deadline.
-///
-/// Bind it to a name that lives as long as the engine does. `let _ = …` drops it at once.
-#[must_use = "telemetry ends when the guard is dropped; bind it to a name that lives as long as the engine"]
-#[derive(Debug)]
-pub struct Guard {
-    dagtel: Dagtel,
-    deadline: Duration,
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<Report>>,
-}
-
-impl Guard {
-    /// Ends telemetry now, and tells what became of everything. `None` when the worker's thread died, or telemetry is off.
-    pub fn shutdown(mut self) -> Option<Report> {
-        self.end()
-    }
-
-    fn end(&mut self) -> Option<Report> {
-        let thread = self.thread.take()?;
-        if let Some(meters) = self.dagtel.0.as_ref().and_then(|inner| inner.meters.as_ref()) {
-            // The last reading; its exporter only writes to the outbox, so this takes no time. Nothing may be read after
-            // it, because nobody would send it. A failure is the SDK's own, and logged.
-            let _ = meters.shutdown();
-        }
-        if let Some(stop) = self.stop.take() {
-            // An error says that the worker has stopped already.
-            let _ = stop.send(());
-        }
-        if let Some(usage) = self.dagtel.0.as_ref().and_then(|inner| inner.usage.as_ref()) {
-            // While the worker sends the rest. What is left then is given up, for nobody keeps it.
-            usage.flush(self.deadline);
-        }
-        thread.join().ok()
-    }
-}
-
-impl Drop for Guard {
-    fn drop(&mut self) {
-        self.end();
-    }
 }
