@@ -47,9 +47,8 @@ fn now() -> Vec<Panel> {
         stat("Runs failed", "short", failed.observations("", RANGE)).bad_from(1.0),
         stat("Tries succeeded", "short", tries("success")),
         stat("Tries failed", "short", chosen(Metric::TiFailures).growth("", RANGE)).bad_from(1.0),
-        stat("Tries to be repeated", "short", tries("up_for_retry")),
-        stat("Killed for want of memory", "short", chosen(Metric::TaskOomKills).growth("", RANGE))
-            .bad_from(1.0),
+        stat("Retries", "short", tries("up_for_retry")),
+        stat("OOM kills", "short", chosen(Metric::TaskOomKills).growth("", RANGE)).bad_from(1.0),
         stat("Agents are well", "bool_yes_no", healthy)
             .about("Whether every component of every agent is healthy."),
     ]
@@ -63,14 +62,14 @@ fn dags() -> Vec<Panel> {
             .and(success.observations("", WINDOW), "success")
             .and(failed.observations("", WINDOW), "failed"),
         lines("Time that successful runs took", "s")
-            .and(success.quantile(0.5, "", WINDOW), "half of them")
-            .and(success.quantile(0.95, "", WINDOW), "95 of 100"),
+            .and(success.quantile(0.5, "", WINDOW), "p50")
+            .and(success.quantile(0.95, "", WINDOW), "p95"),
         stack("Runs in progress", "short").and(top(20, of(Metric::DagRunActive).sum("dag_id")), "{{dag_id}}"),
         table("DAGs in the time shown")
             .column(success.observations("dag_id", RANGE), "Succeeded", "short")
             .column(failed.observations("dag_id", RANGE), "Failed", "short")
             .column(success.mean("dag_id", RANGE), "Mean duration", "s")
-            .column(success.quantile(0.95, "dag_id", RANGE), "Duration of 95 of 100", "s")
+            .column(success.quantile(0.95, "dag_id", RANGE), "Duration, p95", "s")
             .column(delay.mean("dag_id", RANGE), "Mean delay of the start", "s")
             .with_jaeger()
             .about("A DAG leads to its own dashboard, and to its runs in Jaeger."),
@@ -90,7 +89,7 @@ fn tasks() -> Vec<Panel> {
             .and(top(10, peak.max("dag_id, task_id")), "{{dag_id}} {{task_id}}"),
         table("Tasks with trouble in the time shown")
             .column(top(20, failures), "Failed tries", "short")
-            .column(top(20, oom), "Killed for want of memory", "short")
+            .column(top(20, oom), "OOM kills", "short")
             .column(top(20, peak.max("dag_id, task_id")), "Peak memory of the last try", "bytes")
             .about("A task leads to its own dashboard."),
     ]

@@ -74,7 +74,7 @@ impl Variable {
                 let option =
                     |value: &str| json!({"text": value, "value": value, "selected": value == *default});
                 json!({
-                    "type": "custom", "name": "window", "label": "Taken together", "query": values.join(","), "hide": 0,
+                    "type": "custom", "name": "window", "label": "Window", "query": values.join(","), "hide": 0,
                     "options": values.iter().map(|value| option(value)).collect::<Vec<_>>(),
                     "current": option(default), "includeAll": false, "multi": false, "skipUrlSync": false,
                 })

@@ -57,9 +57,9 @@ fn schedulers() -> Vec<Panel> {
         lines("Passes of the scheduler's loop a second", "short")
             .and(offered(Offered::scheduler_heartbeat).rate("job, instance"), "{{job}} {{instance}}"),
         lines("Time of a pass", "s")
-            .and(pass.steady_quantile(0.5, ""), "half of them")
-            .and(pass.steady_quantile(0.95, ""), "95 of 100"),
-        lines("Time within a pass, 95 of 100", "s")
+            .and(pass.steady_quantile(0.5, ""), "p50")
+            .and(pass.steady_quantile(0.95, ""), "p95"),
+        lines("Time within a pass, p95", "s")
             .and(critical.steady_quantile(0.95, ""), "critical section")
             .and(executor.steady_quantile(0.95, "executor"), "executor {{executor}}"),
         lines("Task instances that wait", "short")
@@ -128,7 +128,7 @@ fn agents() -> Vec<Panel> {
             .and(health.min("instance, component"), "{{instance}} {{component}}"),
         stack("Heartbeats a second", "short")
             .and(beats.rate("component, outcome"), "{{component}} {{outcome}}"),
-        lines("Time of heartbeats, 95 of 100", "s")
+        lines("Time of heartbeats, p95", "s")
             .and(family(&agent::HEARTBEAT_DURATION).steady_quantile(0.95, "component"), "{{component}}")
             .about("The shipper's are requests to the collectors; those of the others are what they do again and again."),
         stack("Tries that are not final, by queue and state", "short")
@@ -153,8 +153,8 @@ fn pages() -> Vec<Panel> {
         stack("Requests to agents a second", "short")
             .and(requests.rate("handler, status"), "{{handler}} {{status}}"),
         lines("Time of requests", "s")
-            .and(family(&agent::PROXY_DURATION_HIGHR).steady_quantile(0.99, ""), "all, 99 of 100")
-            .and(family(&agent::PROXY_DURATION).steady_quantile(0.95, "handler"), "{{handler}}, 95 of 100"),
+            .and(family(&agent::PROXY_DURATION_HIGHR).steady_quantile(0.99, ""), "all, p99")
+            .and(family(&agent::PROXY_DURATION).steady_quantile(0.95, "handler"), "{{handler}}, p95"),
         lines("Size of requests and answers", "bytes")
             .and(family(&agent::PROXY_REQUEST_SIZE).steady_mean("handler"), "{{handler}} request")
             .and(family(&agent::PROXY_RESPONSE_SIZE).steady_mean("handler"), "{{handler}} answer"),
@@ -162,7 +162,7 @@ fn pages() -> Vec<Panel> {
             family(&agent::MATCHED_PROXY_ERRORS).growth("route, error_type", RATE),
             "{{route}} {{error_type}}",
         ),
-        lines("Processors in use", "short").and(family(&agent::PROCESS_CPU).rate("instance"), "{{instance}}"),
+        lines("CPUs in use", "short").and(family(&agent::PROCESS_CPU).rate("instance"), "{{instance}}"),
         lines("Memory", "bytes")
             .and(family(&agent::PROCESS_RESIDENT_MEMORY).sum("instance"), "{{instance}} resident")
             .and(family(&agent::PROCESS_VIRTUAL_MEMORY).sum("instance"), "{{instance}} virtual"),

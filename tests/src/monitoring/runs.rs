@@ -66,10 +66,9 @@ fn dag_now() -> Vec<Panel> {
         stat("Mean delay of the start", "s", of_dag(Metric::DagRunScheduleDelay).mean("", RANGE))
             .about("From the end of the data interval to the start of the run."),
         stat("Tries failed", "short", of_dag(Metric::TiFailures).growth("", RANGE)).bad_from(1.0),
-        stat("Processor time", "s", of_dag(Metric::TaskCpuTime).part("sum").growth("", RANGE))
+        stat("CPU time", "s", of_dag(Metric::TaskCpuTime).part("sum").growth("", RANGE))
             .about("User and system time of all tries together."),
-        stat("Killed for want of memory", "short", of_dag(Metric::TaskOomKills).growth("", RANGE))
-            .bad_from(1.0),
+        stat("OOM kills", "short", of_dag(Metric::TaskOomKills).growth("", RANGE)).bad_from(1.0),
     ]
 }
 
@@ -82,12 +81,12 @@ fn dag_runs() -> Vec<Panel> {
             .and(success.observations("", WINDOW), "success")
             .and(failed.observations("", WINDOW), "failed"),
         lines("Time that runs took", "s")
-            .and(success.quantile(0.5, "", WINDOW), "success, half of them")
-            .and(success.quantile(0.95, "", WINDOW), "success, 95 of 100")
-            .and(failed.quantile(0.95, "", WINDOW), "failed, 95 of 100"),
+            .and(success.quantile(0.5, "", WINDOW), "success, p50")
+            .and(success.quantile(0.95, "", WINDOW), "success, p95")
+            .and(failed.quantile(0.95, "", WINDOW), "failed, p95"),
         lines("Time until runs and their first tasks start", "s")
-            .and(delay.quantile(0.95, "", WINDOW), "run after its data interval, 95 of 100")
-            .and(first.quantile(0.95, "", WINDOW), "first task after the run, 95 of 100"),
+            .and(delay.quantile(0.95, "", WINDOW), "run after its data interval, p95")
+            .and(first.quantile(0.95, "", WINDOW), "first task after the run, p95"),
     ]
 }
 
@@ -105,7 +104,7 @@ fn dag_tasks() -> Vec<Panel> {
             .column(of_dag(Metric::TiSuccesses).growth("dag_id, task_id", RANGE), "Succeeded", "short")
             .column(of_dag(Metric::TiFailures).growth("dag_id, task_id", RANGE), "Failed", "short")
             .column(duration.mean("dag_id, task_id", RANGE), "Mean duration", "s")
-            .column(duration.quantile(0.95, "dag_id, task_id", RANGE), "Duration of 95 of 100", "s")
+            .column(duration.quantile(0.95, "dag_id, task_id", RANGE), "Duration, p95", "s")
             .column(queued.mean("dag_id, task_id", RANGE), "Mean time in the queue", "s")
             .column(peak.max("dag_id, task_id"), "Peak memory of the last try", "bytes")
             .about("A task leads to its own dashboard."),
@@ -136,13 +135,12 @@ fn task_now() -> Vec<Panel> {
     vec![
         stat("Tries succeeded", "short", of_task(Metric::TiSuccesses).growth("", RANGE)),
         stat("Tries failed", "short", of_task(Metric::TiFailures).growth("", RANGE)).bad_from(1.0),
-        stat("Tries to be repeated", "short", retries.growth("", RANGE)),
+        stat("Retries", "short", retries.growth("", RANGE)),
         stat("Mean duration", "s", duration.mean("", RANGE)),
-        stat("Duration of 95 of 100", "s", duration.quantile(0.95, "", RANGE)),
+        stat("Duration, p95", "s", duration.quantile(0.95, "", RANGE)),
         stat("Peak memory of the last try", "bytes", of_task(Metric::TaskMemoryPeak).max("")),
-        stat("Mean processor time", "s", of_task(Metric::TaskCpuTime).mean("", RANGE)),
-        stat("Killed for want of memory", "short", of_task(Metric::TaskOomKills).growth("", RANGE))
-            .bad_from(1.0),
+        stat("Mean CPU time", "s", of_task(Metric::TaskCpuTime).mean("", RANGE)),
+        stat("OOM kills", "short", of_task(Metric::TaskOomKills).growth("", RANGE)).bad_from(1.0),
     ]
 }
 
@@ -151,10 +149,10 @@ fn task_time() -> Vec<Panel> {
     let (scheduled, queued) = (of_task(Metric::TaskScheduledDuration), of_task(Metric::TaskQueuedDuration));
     vec![
         lines("Duration of tries", "s")
-            .and(duration.quantile(0.5, "", WINDOW), "half of them")
-            .and(duration.quantile(0.95, "", WINDOW), "95 of 100")
+            .and(duration.quantile(0.5, "", WINDOW), "p50")
+            .and(duration.quantile(0.95, "", WINDOW), "p95")
             .and(duration.mean("", WINDOW), "mean"),
-        heatmap("How durations are spread", "s", duration.buckets("", WINDOW)),
+        heatmap("Distribution of durations", "s", duration.buckets("", WINDOW)),
         lines("Mean time before the start", "s")
             .and(scheduled.mean("", WINDOW), "scheduled")
             .and(queued.mean("", WINDOW), "queued"),
@@ -172,12 +170,11 @@ fn task_use() -> Vec<Panel> {
             .and(of_task(Metric::TaskMemoryPeak).max("method"), "peak of the last try ({{method}})")
             .and(of_task(Metric::TaskMemoryUsage).sum("method"), "in use by running tries ({{method}})")
             .about("Of all processes of a try together."),
-        lines("Processors in use by a running try", "short").and(cores, "processors"),
-        lines("Processor time of tries", "s")
-            .and(cpu.quantile(0.5, "", WINDOW), "half of them")
-            .and(cpu.quantile(0.95, "", WINDOW), "95 of 100"),
-        lines("Kills for want of memory", "short")
-            .and(of_task(Metric::TaskOomKills).growth("", WINDOW), "killed"),
+        lines("CPUs in use by a running try", "short").and(cores, "CPUs"),
+        lines("CPU time of tries", "s")
+            .and(cpu.quantile(0.5, "", WINDOW), "p50")
+            .and(cpu.quantile(0.95, "", WINDOW), "p95"),
+        lines("OOM kills", "short").and(of_task(Metric::TaskOomKills).growth("", WINDOW), "killed"),
         stack("Tries by operator", "short")
             .and(of_task(Metric::OperatorSuccesses).growth("operator", WINDOW), "{{operator}} success")
             .and(of_task(Metric::OperatorFailures).growth("operator", WINDOW), "{{operator}} failed"),

@@ -37,7 +37,7 @@ fn now() -> Vec<Panel> {
         stat("Events read", "short", family(&agent::EVENTS).growth("", RANGE)),
         stat("Delivered by agents", "short", family(&agent::DELIVERED).growth("", RANGE))
             .about("Spans, points and records."),
-        stat("Given up by agents", "short", family(&agent::DROPPED).growth("", RANGE)).bad_from(1.0),
+        stat("Dropped by agents", "short", family(&agent::DROPPED).growth("", RANGE)).bad_from(1.0),
         stat("Cardinality: observations folded", "short", family(&agent::FOLDED).growth("", RANGE)).bad_from(1.0)
             .about("Observations that went to a series with overflow=\"true\", because a metric has no room for more tag sets."),
         stat("On disk", "bytes", family(&agent::SPOOL_BYTES).sum("")),
@@ -54,7 +54,7 @@ fn agents() -> Vec<Panel> {
         lines("Events read a second", "short").and(family(&agent::EVENTS).rate("instance"), "{{instance}}"),
         stack("Delivered a second", "short")
             .and(family(&agent::DELIVERED).rate("signal, destination"), "{{signal}} to {{destination}}"),
-        stack("Given up", "short")
+        stack("Dropped", "short")
             .and(family(&agent::DROPPED).growth("signal, reason", WINDOW), "{{signal}}: {{reason}}")
             .about("0 for as long as nothing was. What each reason means is in docs/telemetry.md."),
         stack("Odd events", "short").and(family(&agent::ANOMALIES).growth("reason", WINDOW), "{{reason}}"),
@@ -69,9 +69,9 @@ fn agents() -> Vec<Panel> {
 fn engines() -> Vec<Panel> {
     let (produced, delivered) = (own(&own::PRODUCED), own(&own::DELIVERED));
     vec![
-        stack("Made", "short").and(produced.growth("signal", WINDOW), "{{signal}}"),
+        stack("Produced", "short").and(produced.growth("signal", WINDOW), "{{signal}}"),
         stack("Delivered", "short").and(delivered.growth("signal", WINDOW), "{{signal}}"),
-        stack("Given up", "short")
+        stack("Dropped", "short")
             .and(own(&own::DROPPED).growth("signal, reason", WINDOW), "{{signal}}: {{reason}}"),
         stack("Odd events", "short").and(own(&own::ANOMALIES).growth("reason", WINDOW), "{{reason}}"),
         stack("Handles folded, by metric", "short")
@@ -123,7 +123,7 @@ fn collectors() -> Vec<Panel> {
             ),
         lines("Memory", "bytes")
             .and(foreign("otelcol_process_memory_rss_bytes").sum("instance"), "{{instance}}"),
-        lines("Processors in use", "short")
+        lines("CPUs in use", "short")
             .and(foreign("otelcol_process_cpu_seconds_total").rate("instance"), "{{instance}}"),
         lines("Up for", "s")
             .and(foreign("otelcol_process_uptime_seconds_total").max("instance"), "{{instance}}"),
