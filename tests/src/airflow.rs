@@ -251,12 +251,15 @@ impl Drop for Airflow {
     }
 }
 
-/// Kills whatever runs with this home: workers and tasks outlive a killed scheduler.
+/// Kills whatever runs with this home: workers and tasks outlive a killed scheduler. (Those that name themselves write the
+/// name over their environment, but work where they were started.)
 fn end_all_of(home: &Path) {
     let mark = format!("AIRFLOW_HOME={}", home.display());
     let is_of = |pid: &str| {
+        let works_there =
+            fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| home.parent() == Some(&*cwd));
         let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-        environment.split(|byte| *byte == 0).any(|variable| variable == mark.as_bytes())
+        works_there || environment.split(|byte| *byte == 0).any(|variable| variable == mark.as_bytes())
     };
     let all = fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = all.filter_map(|entry| entry.file_name().into_string().ok());

@@ -59,6 +59,10 @@ impl Deployment {
         self.agent = Some(Agent::start_with(&spool(directory), &self.stack.otlp_grpc(), &more, &said));
     }
 
+    pub(crate) fn inbox(&self) -> PathBuf {
+        spool(self.stack.directory()).join("inbox")
+    }
+
     pub(crate) fn peaks(&self) -> String {
         self.stack.directory().join("peaks.jsonl").display().to_string()
     }

@@ -33,7 +33,7 @@ fn whatever_is_killed_every_row_is_one_span() {
     deployment.airflow.trigger("fails", RUN);
     wait_for_running(&deployment.airflow, 1);
     deployment.agent.take().into_iter().for_each(Agent::kill);
-    kill_a_task(&deployment.airflow);
+    kill_a_task(&deployment);
     deployment.start_agent();
     wait_for_running(&deployment.airflow, 1);
     deployment.stack.collector.kill();
@@ -59,18 +59,15 @@ fn wait_for_running(airflow: &Airflow, tasks: usize) {
     });
 }
 
-/// Kills the process of any task that runs now: it names itself after its task instance.
-fn kill_a_task(airflow: &Airflow) {
-    let home = format!("AIRFLOW_HOME={}", airflow.home().display());
+/// Kills the process of any task that runs now: one that holds a file of the inbox, whose name has its id.
+fn kill_a_task(deployment: &Deployment) {
     let is_task = |pid: &str| {
-        let read = |what: &str| fs::read(format!("/proc/{pid}/{what}")).unwrap_or_default();
-        let ours = read("environ").split(|byte| *byte == 0).any(|variable| variable == home.as_bytes());
-        // The name that a task gives to its process covers the place of its environment.
-        (ours || read("environ").is_empty()) && read("cmdline").starts_with(b"airflow worker -- ")
+        fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|name| name.starts_with(b"airflow worker -- "))
     };
     let killed = wait::until("a task to kill", Duration::from_secs(60), || {
-        let all = fs::read_dir("/proc").into_iter().flatten().flatten();
-        let mut pids = all.filter_map(|entry| entry.file_name().into_string().ok());
+        let files = fs::read_dir(deployment.inbox()).map_err(|error| error.to_string())?;
+        let names = files.flatten().filter_map(|file| file.file_name().into_string().ok());
+        let mut pids = names.filter_map(|name| Some(name.split('-').nth(1)?.to_owned()));
         let pid = pids.find(|pid| is_task(pid)).ok_or("no task runs")?;
         let status = std::process::Command::new("kill").args(["-9", &pid]).status();
         if status.is_ok_and(|status| status.success()) { Ok(pid) } else { Err(format!("{pid} is gone")) }
