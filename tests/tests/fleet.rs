@@ -175,6 +175,43 @@ fn check(key: &RunKey, trace: &Trace) -> usize {
     links.len()
 }
 
+/// The run ends where the scheduler is, while nothing is heard of the host that ran half of it.
+#[test]
+fn a_host_that_is_cut_off_is_waited_for() {
+    // Longer than a folding agent of these tests waits for a run in which nothing is missing.
+    const CUT_OFF: Duration = Duration::from_secs(4);
+    let shape = Shape { hosts: 2, gateways: 1, ..Shape::default() };
+    let Some(mut fleet) = Fleet::start("cut_off", &shape) else { return };
+    let engine = |n: usize| Dagtel::builder("engine").spool(&fleet.hosts[n].spool).reporter();
+    let (scheduler, worker) = (engine(0).expect("a new directory"), engine(1).expect("a new directory"));
+    fleet.hosts[1].collector.kill();
+    let described = DagRun::new("cut_off", "run");
+    let run = scheduler.start(described.clone());
+    let joined = worker.join(described);
+    for task in 0..TASKS {
+        let on = if task % 2 == 0 { &run } else { &joined };
+        if task == RETRIED {
+            joined.start(instance(task, 1)).failed("the warehouse is closed");
+        }
+        on.start(instance(task, if task == RETRIED { 2 } else { 1 })).success();
+    }
+    run.success();
+    std::thread::sleep(CUT_OFF);
+    let key = RunKey::new("cut_off", "run");
+    let id = RunIds::of(&key).trace_id.to_string();
+    assert!(fleet.traces().trace(&id).is_err(), "it was told before the other host was heard");
+    fleet.hosts[1].collector.start();
+    let trace = fleet.traces().wait_for_trace(&id, |trace| trace.spans.len() > TRIES, SOON);
+    let (spans, links) = (trace.spans.len(), check(&key, &trace));
+    println!(
+        "cut off for {} s: {spans} spans of {}, {links} links of {}",
+        CUT_OFF.as_secs(),
+        TRIES + 1,
+        wanted_links().len()
+    );
+    assert_eq!(spans, TRIES + 1);
+}
+
 const SAMPLED_RUNS: usize = 1000;
 /// One run in so many fails.
 const FAILS: usize = 20;

@@ -118,6 +118,16 @@ fn a_whole_run_is_closed_soon() {
     }
 }
 
+/// Found by the system test of sampling on a busy machine: a run was told without its only task.
+#[test]
+fn a_run_without_tasks_waits_for_them() {
+    let mut fold = fold();
+    apply(&mut fold, &of_run(RunState::Success));
+    assert_eq!(look(&mut fold, 100, 160), []);
+    apply(&mut fold, &whole_try("load", 1, &[], TaskState::Success));
+    assert_eq!(look(&mut fold, 160, 161 + GRACE).len(), 2);
+}
+
 /// What never comes is waited for once, and no longer.
 #[test]
 fn a_try_whose_end_never_comes_is_lost_when_patience_ends() {
@@ -170,7 +180,7 @@ fn a_run_that_was_taken_up_elsewhere_is_not_lost() {
     apply(&mut fold, &[run_event(20, Truth::Inferred, RunChange::Finished(RunState::Lost))]);
     assert_eq!(look(&mut fold, 100, 1000), []);
     apply(&mut fold, &[run_event(990, Truth::Reported, RunChange::Finished(RunState::Success))]);
-    let changes = look(&mut fold, 1000, 1001 + GRACE);
+    let changes = look(&mut fold, 1000, 1001 + PATIENCE);
     assert_eq!(the_run(&changes).map(|run| run.state), Some(RunState::Success));
 }
 
@@ -181,7 +191,7 @@ fn a_run_that_was_taken_up_and_lost_again_is_lost() {
     apply(&mut fold, &[run_event(40, Truth::Inferred, RunChange::Finished(RunState::Lost))]);
     apply(&mut fold, &[run_event(30, Truth::Reported, RunChange::Started)]);
     apply(&mut fold, &[run_event(20, Truth::Inferred, RunChange::Finished(RunState::Lost))]);
-    let changes = look(&mut fold, 100, 101 + GRACE);
+    let changes = look(&mut fold, 100, 101 + PATIENCE);
     assert_eq!(the_run(&changes).map(|run| (run.state, run.ended)), Some((RunState::Lost, seconds(40))));
 }
 

@@ -1,7 +1,7 @@
 //! An OpenTelemetry receiver that fits into a program: OTLP/gRPC and OTLP/HTTP on loopback, requests to a [`Sink`].
 //!
-//! It is made for viewers, demos and tests, not as a collector: no authentication, no TLS, nothing is stored. What it
-//! does take seriously is hostile input. Everything it holds has a bound in [`limits`], compressed bodies included, and
+//! It is made for viewers, demos, tests and for an agent that takes the events of others from a collector beside it, not as
+//! a collector: no authentication, no TLS, nothing is stored. What it does take seriously is hostile input. Everything it holds has a bound in [`limits`], compressed bodies included, and
 //! every refusal says what to change.
 //!
 //! ```

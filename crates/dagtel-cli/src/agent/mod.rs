@@ -60,7 +60,7 @@ pub(crate) struct Options {
     /// Take events that other agents forward, by OTLP/gRPC, and fold them here. There is no authentication
     #[arg(long, value_name = "ADDRESS:PORT")]
     receive: Option<SocketAddr>,
-    /// With --receive: how long a run waits after its last news when nothing is missing in it, in seconds [default: 5]
+    /// With --receive: how long a run waits after its last news when nothing is missing in it, in seconds [default: 10]
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     grace: Option<Duration>,
     /// With --receive: how long it waits when something is missing, in seconds [default: 120]
@@ -188,7 +188,7 @@ impl Agent<'_> {
         let shipper = Shipper::start(lines)?;
         let statuses = shipper.destinations().map(|(to, status)| (to.to_string(), status.clone()));
         self.board.ships(&self.name(), statuses.collect());
-        let mut telling = Telling::new(self.identity());
+        let mut telling = Telling::new(self.identity(), self.config.forward.off.is_some());
         let mut health = Health::default();
         let mut memory = Memory::new(self.memory);
         let mut rest = TICK;

@@ -7,6 +7,7 @@ use dagtel_core::catalog::naming::Naming;
 use dagtel_core::event::report::MetricsLine;
 use dagtel_core::fold::Anomalies;
 use dagtel_core::metrics::Metrics;
+use dagtel_core::time::Timestamp;
 use dagtel_core::value::{Attribute, SmolStr};
 use dagtel_drain::{Counts, Drainer, Layout};
 use dagtel_otlp::Identity;
@@ -37,6 +38,8 @@ pub(super) struct Told {
 #[derive(Debug)]
 pub(super) struct Telling {
     identity: Identity,
+    /// Whether the series of the fold are told: who forwards leaves them to who folds, and two must not show them.
+    series: bool,
     told: Option<Instant>,
     counted: Option<Instant>,
     disk: Vec<(&'static str, u64)>,
@@ -46,8 +49,8 @@ pub(super) struct Telling {
 
 impl Telling {
     /// Nothing told yet. Whose name and tags the series have is the identity's to say.
-    pub(super) fn new(identity: Identity) -> Self {
-        Self { identity, told: None, counted: None, disk: Vec::new(), news: true }
+    pub(super) fn new(identity: Identity, series: bool) -> Self {
+        Self { identity, series, told: None, counted: None, disk: Vec::new(), news: true }
     }
 
     /// What is to be told after a step that did something or did not.
@@ -66,6 +69,7 @@ impl Telling {
         self.told = Some(Instant::now());
         let (fold, naming) = (drainer.fold(), &self.identity.naming);
         let metrics = match naming.disabled_tags.is_empty() {
+            _ if !self.series => Metrics::new(Timestamp::MIN),
             true => fold.metrics().clone(),
             false => fold.metrics().without_tags(|tag| !naming.has_tag(tag)),
         };

@@ -2,7 +2,7 @@
 //!
 //! Facts of several hosts come in no order in time. But they speak of each other: a task names what it waited for, a try
 //! is preceded by the tries before it, a start calls for an end. A run in which nothing that is spoken of is missing can
-//! be closed soon; one in which something is missing waits. What looks missing may only be unusual (a task that runs after
+//! be closed soon; one in which something is missing waits, and so does one in which nothing ran. What looks missing may only be unusual (a task that runs after
 //! a failed one), which costs time and nothing else.
 
 use std::collections::BTreeSet;
@@ -17,8 +17,11 @@ use crate::key::TryKey;
 impl Run {
     /// Whether everything that is spoken of is there.
     pub(crate) fn is_whole(&self) -> bool {
-        let succeeded = self.ended().is_some_and(|end| end.state == RunState::Success);
-        self.every_try_is_whole(succeeded)
+        let state = self.ended().map(|end| end.state);
+        let succeeded = state == Some(RunState::Success);
+        // A run in which nothing ran says so.
+        (!self.tries.is_empty() || state == Some(RunState::Skipped))
+            && self.every_try_is_whole(succeeded)
             && self.waited_for().into_iter().all(|task| self.is_done(task))
             && (!succeeded || self.on_edges().all(|task| self.tries_of(task).next().is_some()))
     }

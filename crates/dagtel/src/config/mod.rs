@@ -57,7 +57,7 @@
 //! shutdown_deadline = 4                # seconds that the end may take
 //! forward = "http://127.0.0.1:4319"    # send events there, to be folded by another agent, and no spans and metrics
 //! receive = "127.0.0.1:4320"           # or: take the events of other agents (OTLP/gRPC) and fold them
-//! grace = 5                            # seconds after the last news of a run of several hosts in which nothing is missing
+//! grace = 10                           # seconds after the last news of a run of several hosts in which nothing is missing
 //! patience = 120                       # seconds after the last news of one in which something is
 //! ```
 //!
@@ -300,7 +300,7 @@ impl Config {
                 .unwrap_or(Duration::from_secs(4)),
             forward: SignalConfig::of_events(said.forward, file.forward, problems),
             receive: said.receive.or(file.receive),
-            grace: said.grace.or(file.grace).unwrap_or(Duration::from_secs(5)),
+            grace: said.grace.or(file.grace).unwrap_or(Duration::from_secs(10)),
             patience: said.patience.or(file.patience).unwrap_or(Duration::from_secs(120)),
         }
     }
