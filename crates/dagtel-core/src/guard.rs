@@ -12,11 +12,11 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
-use crate::catalog::attribute::text as key_text;
-use crate::event::{Event, Exception, Fact, RunDetails, TaskDetails};
+use crate::catalog::attribute::{self, text as key_text};
+use crate::event::{Event, Exception, Fact, LogLine, RunDetails, TaskDetails};
 use crate::limits;
 use crate::redact::{MASK, Rules};
-use crate::signal::{LogRecord, Pass};
+use crate::signal::{LogRecord, Origin, Pass};
 use crate::value::{Attribute, Value};
 
 /// An event without secrets and within all limits. Only a [`Guard`] makes one.
@@ -36,12 +36,25 @@ impl Admitted {
 
 /// A log record without secrets and within all limits. Only a [`Guard`] makes one.
 #[derive(Clone, Debug, PartialEq)]
-pub struct AdmittedLog(LogRecord);
+pub struct AdmittedLog {
+    record: LogRecord,
+    origin: Option<Origin>,
+}
 
 impl AdmittedLog {
+    /// A record made of an event that was admitted.
+    pub(crate) fn of(record: LogRecord, origin: Origin) -> Self {
+        Self { record, origin: Some(origin) }
+    }
+
     /// The record itself.
     pub fn record(&self) -> &LogRecord {
-        &self.0
+        &self.record
+    }
+
+    /// Which run's it is. `None`: it is the process's that tells it.
+    pub fn origin(&self) -> Option<&Origin> {
+        self.origin.as_ref()
     }
 }
 
@@ -88,7 +101,7 @@ impl Guard {
         check.text(&mut record.event_name, limits::TAG_BYTES);
         check.text(&mut record.body, limits::STRING_BYTES);
         check.attributes(&mut record.attributes);
-        (AdmittedLog(record), check.found)
+        (AdmittedLog { record, origin: None }, check.found)
     }
 
     /// The same for a pass of a loop.
@@ -157,12 +170,12 @@ impl Check<'_> {
         match &mut event.fact {
             Fact::Run { details, .. } => self.run_details(details),
             Fact::Task { key, details, .. } => {
-                if key.task_id.len() > limits::KEY_BYTES {
-                    let (short, parts) = key.clone().clipped();
-                    *key = short;
-                    self.found.cut += parts;
-                }
+                self.key(&mut key.task_id);
                 self.task_details(details);
+            }
+            Fact::Log { key, line } => {
+                self.key(&mut key.task_id);
+                self.line(line);
             }
         }
         (Admitted(event), self.found)
@@ -192,6 +205,19 @@ impl Check<'_> {
             self.exception(exception);
         }
         self.attributes(&mut details.attributes);
+    }
+
+    fn line(&mut self, line: &mut LogLine) {
+        self.truncate(&mut line.attributes, limits::LOG_ATTRIBUTES);
+        let whole = line.body.len();
+        if whole > limits::LOG_BODY_BYTES
+            && line.attributes.iter().all(|(key, _)| *key != attribute::BODY_BYTES)
+        {
+            let bytes = i64::try_from(whole).unwrap_or(i64::MAX);
+            line.attributes.push((attribute::BODY_BYTES, bytes.into()));
+        }
+        self.text(&mut line.body, limits::LOG_BODY_BYTES);
+        self.attributes(&mut line.attributes);
     }
 
     fn exception(&mut self, exception: &mut Exception) {

@@ -40,6 +40,16 @@ pub const TAG_SETS: usize = 2000;
 pub const PASS_SPANS: usize = 512;
 /// Bytes of one line of a recording or an event file.
 pub const LINE_BYTES: usize = 1024 * 1024;
+/// Bytes of a line that a task logs.
+pub const LOG_BODY_BYTES: usize = 8 * 1024;
+/// Attributes of such a line.
+pub const LOG_ATTRIBUTES: usize = 64;
+/// Lines of one try.
+pub const LOG_LINES_PER_TRY: u32 = 100_000;
+/// Lines of a try that become events of its span, if that is wanted: the last ones.
+pub const LOG_EVENTS: usize = 64;
+/// Bytes of a line as an event of a span.
+pub const LOG_EVENT_BYTES: usize = 1024;
 /// Values in one `metrics` line of an inbox.
 pub const REPORTED_VALUES: usize = 256;
 /// Processes whose `metrics` lines are remembered at a time.
@@ -83,6 +93,11 @@ pub const TABLE: &[Limit] = &[
     limit("closed runs remembered", CLOSED_RUNS, "runs", "the oldest is forgotten"),
     limit("details about one try", DETAILS_PER_TRY, "events", "dropped"),
     limit("spans of a pass of a loop", PASS_SPANS, "spans", "dropped, counted in `dropped_steps`"),
+    limit("line that a task logs", LOG_BODY_BYTES, "bytes", "cut, `body_bytes` says how long it was"),
+    limit("attributes of such a line", LOG_ATTRIBUTES, "attributes", "cut"),
+    limit("lines of a try", LOG_LINES_PER_TRY as usize, "lines", "dropped, the last one says so"),
+    limit("lines as events of a span", LOG_EVENTS, "events", "the first are dropped, counted on the span"),
+    limit("line as an event of a span", LOG_EVENT_BYTES, "bytes", "cut"),
     limit("tag sets of a metric", TAG_SETS, "series", "folded into overflow=\"true\""),
     limit("values in a metrics line", REPORTED_VALUES, "values", "the line is refused with a message"),
     limit("processes that report metrics", REPORTING_PROCESSES, "processes", "further ones are not taken in"),

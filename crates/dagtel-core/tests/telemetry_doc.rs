@@ -7,7 +7,7 @@ use std::path::Path;
 
 use dagtel_core::catalog::metric::{BOUNDS, DEFAULT_PREFIX, Kind};
 use dagtel_core::catalog::registry::{self, Entry, Source};
-use dagtel_core::catalog::{attribute, drop_reason, error_type, event, link, log, span};
+use dagtel_core::catalog::{attribute, drop_reason, error_type, event, lifecycle, link, log, span};
 use dagtel_core::limits::{self, TAG_SETS};
 
 #[test]
@@ -34,6 +34,7 @@ fn it_has_a_row_for_everything() {
         event::DESCRIBED,
         link::DESCRIBED,
         log::DESCRIBED,
+        lifecycle::DESCRIBED,
         error_type::DESCRIBED,
         attribute::DESCRIBED,
     ];
@@ -59,6 +60,11 @@ fn document() -> String {
     words(&mut out, "Values of `error.type`", "value", error_type::DESCRIBED);
     out.push_str("All others come from the engine.\n\n");
     words(&mut out, "Log records", "event name", log::DESCRIBED);
+    words(&mut out, "Log records of runs and tries", "event name", lifecycle::DESCRIBED);
+    out.push_str(
+        "Lines that tasks log are records without an event name. All have the ids of the run's or the try's span, and \
+         `dag_id`, `run_id`; those of a try also `task_id`, `map_index`, `try_number`.\n\n",
+    );
     words(&mut out, "Attributes", "key", attribute::DESCRIBED);
     metrics(&mut out);
     let count = |what: fn(&Source) -> bool| registry::entries().filter(|entry| what(&entry.source)).count();

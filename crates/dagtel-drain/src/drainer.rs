@@ -9,10 +9,10 @@ use std::time::{Duration, SystemTime};
 use dagtel_core::catalog::drop_reason;
 use dagtel_core::event::Event;
 use dagtel_core::event::report::MetricsLine;
-use dagtel_core::fold::{Fold, Timing};
-use dagtel_core::guard::{Admitted, Found, Guard, readmit};
+use dagtel_core::fold::{Change, Fold, Timing};
+use dagtel_core::guard::{Admitted, AdmittedLog, Found, Guard, readmit};
 use dagtel_core::key::{RunKey, TryKey};
-use dagtel_core::signal::spans;
+use dagtel_core::signal::{lifecycle_records, log_records, spans};
 use dagtel_core::time::Timestamp;
 use dagtel_otlp::{Frame, Identity, Signal, record};
 use dagtel_spool::{DirLock, Options, Reader, Spool, StreamStatus, WriterId};
@@ -44,6 +44,12 @@ pub struct DrainerOptions {
     /// Whether events are, for an agent elsewhere that folds them. They are folded here all the same: a restarted engine
     /// must find its open runs.
     pub events: bool,
+    /// Whether lines that tasks logged are, as log records.
+    pub logs: bool,
+    /// Whether starts and ends of runs and tries are log records too, so that what runs can be seen.
+    pub lifecycle: bool,
+    /// Whether the last lines of a try are events of its span.
+    pub log_events: bool,
 }
 
 impl DrainerOptions {
@@ -58,6 +64,9 @@ impl DrainerOptions {
             traces: true,
             metrics: true,
             events: false,
+            logs: true,
+            lifecycle: false,
+            log_events: false,
         }
     }
 }
@@ -154,6 +163,7 @@ impl Drainer {
         };
         drainer.state.fold.set_timing(drainer.options.timing);
         drainer.counts_at_start = drainer.state.counts.clone();
+        drainer.state.fold.keep_log_events(drainer.options.log_events);
         drainer
             .append_pending()
             .map_err(|source| OpenError::Io { dir: drainer.layout.dir().display().to_string(), source })?;
@@ -230,9 +240,11 @@ impl Drainer {
         given_up.into_iter().for_each(|event| self.apply(readmit(event)));
         // While there is more to read, later facts about what has ended may be among it.
         let changes = if step.more { Vec::new() } else { self.state.fold.due(watermark) };
+        let records = self.records(&changes);
         let spans = spans(changes).filter(|_| self.options.traces);
         let mut frames = dagtel_otlp::traces(spans, &self.options.identity);
         frames.extend(self.forwarded(now.into()));
+        frames.extend(dagtel_otlp::logs(&records, &self.options.identity));
         if self.options.metrics && Timestamp::from(now) >= self.metrics_due && !step.more {
             frames.extend(self.metrics(now.into()));
         }
@@ -270,6 +282,19 @@ impl Drainer {
         frames
     }
 
+    /// What is told as log records: lines at once, even while there is more to read.
+    fn records(&mut self, changes: &[Change]) -> Vec<AdmittedLog> {
+        let lines = self.state.fold.take_lines();
+        let mut records = Vec::new();
+        if self.options.logs && self.options.lifecycle {
+            records.extend(lifecycle_records(changes));
+        }
+        if self.options.logs {
+            records.extend(log_records(lines));
+        }
+        records
+    }
+
     fn metrics(&mut self, now: Timestamp) -> Vec<Frame> {
         self.metrics_due = now.saturating_add(self.options.metric_interval);
         let mut identity = self.options.identity.clone();
@@ -283,8 +308,9 @@ impl Drainer {
         for frame in &frames {
             match frame.signal {
                 Signal::Traces => self.state.counts.spans += frame.items as u64,
+                Signal::Logs => self.state.counts.records += frame.items as u64,
                 Signal::Events => self.state.counts.forwarded += frame.items as u64,
-                _ => self.state.counts.points += frame.items as u64,
+                Signal::Metrics => self.state.counts.points += frame.items as u64,
             }
         }
         let first = self.state.next_frame;

@@ -184,9 +184,9 @@ fn reason(error: AppendError) -> &'static str {
 pub(crate) fn class(event: &Admitted) -> Class {
     use dagtel_core::event::{RunChange, TaskChange};
     match &event.event().fact {
-        Fact::Run { change: RunChange::Updated, .. } | Fact::Task { change: TaskChange::Updated, .. } => {
-            Class::Detail
-        }
+        Fact::Run { change: RunChange::Updated, .. }
+        | Fact::Task { change: TaskChange::Updated, .. }
+        | Fact::Log { .. } => Class::Detail,
         _ => Class::Lifecycle,
     }
 }

@@ -46,6 +46,8 @@ pub struct Counts {
     pub points: u64,
     /// Log records of events made.
     pub forwarded: u64,
+    /// Log records made.
+    pub records: u64,
 }
 
 impl Counts {

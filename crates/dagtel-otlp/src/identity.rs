@@ -2,6 +2,7 @@
 
 use dagtel_core::catalog::metric::DEFAULT_PREFIX;
 use dagtel_core::catalog::naming::Naming;
+use dagtel_core::signal::Origin;
 use dagtel_core::value::{Attribute, SmolStr};
 
 /// What the resources say, and the tags that everything carries.
@@ -52,6 +53,17 @@ impl Identity {
             Some(_) => self.resource_with(&of),
             None => self.resource_with(&[of[0], of[1], ("service.instance.id", &self.instance_id)]),
         }
+    }
+
+    /// The resource of records of a run or a try: that of its spans, and the process that logged it.
+    pub(crate) fn log_resource(&self, origin: &Origin) -> Vec<Attribute> {
+        let mut resource = self.span_resource(&origin.namespace, Some(&origin.dag_id));
+        for attribute in &origin.process {
+            resource.retain(|(key, _)| *key != attribute.0);
+            resource.push(attribute.clone());
+        }
+        resource.sort_by(|a, b| a.0.cmp(&b.0));
+        resource
     }
 
     pub(crate) fn process_resource(&self) -> Vec<Attribute> {

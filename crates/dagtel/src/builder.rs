@@ -52,6 +52,8 @@ pub struct Builder {
     timing: Timing,
     metric_interval: Option<Duration>,
     loop_spans: Option<f64>,
+    lifecycle: Option<bool>,
+    task_log_event: Option<bool>,
     /// The file and the environment; what is wrong with them is told by the exits that need them.
     config: Result<Config, ConfigError>,
     shutdown_deadline: Duration,
@@ -114,6 +116,8 @@ impl Dagtel {
             timing: Timing::default(),
             metric_interval: None,
             loop_spans: None,
+            lifecycle: None,
+            task_log_event: None,
             config,
             shutdown_deadline: Duration::from_secs(5),
             memory: Memory::default(),
@@ -217,6 +221,20 @@ impl Builder {
         self
     }
 
+    /// Whether starts and ends of runs and tries are log records too (`dag_run.started`, `task.finished`, …), so that a
+    /// running run can be seen in a backend. Without it the file counts, and without that they are not.
+    pub fn lifecycle_records(mut self, on: bool) -> Self {
+        self.lifecycle = Some(on);
+        self
+    }
+
+    /// Whether the last lines that a try logged are events of its span. Without it the file counts, and without that they
+    /// are not.
+    pub fn task_log_event(mut self, on: bool) -> Self {
+        self.task_log_event = Some(on);
+        self
+    }
+
     /// How long the end may take: what is not sent by then stays on disk for the next process that
     /// drains the spool directory. By default 5 s.
     pub fn shutdown_deadline(mut self, deadline: Duration) -> Self {
@@ -303,6 +321,9 @@ impl Builder {
         options.metric_interval = interval;
         options.traces = config.sends(Signal::Traces);
         options.metrics = config.sends(Signal::Metrics);
+        options.logs = config.sends(Signal::Logs);
+        options.lifecycle = self.lifecycle.unwrap_or(config.lifecycle);
+        options.log_events = self.task_log_event.unwrap_or(config.task_log_event);
         let addresses: Vec<_> = destinations.iter().map(|to| to.receiver.to_string()).collect();
         let worker = Active {
             layout: layout.clone(),
@@ -338,6 +359,7 @@ impl Builder {
             let (endpoint, protocol) = ([endpoint.parse()?], config.protocol);
             config.traces.send_to(&endpoint, protocol);
             config.metrics.send_to(&endpoint, protocol);
+            config.logs.send_to(&endpoint, protocol);
         }
         config.forward.off = Some("an engine folds its own events".to_owned());
         Ok(config)
@@ -419,8 +441,16 @@ impl Builder {
         (Dagtel(Some(inner.clone())), InMemory::new(pipeline, inner))
     }
 
+    /// Whether anybody wants the lines that tasks log.
+    fn wants_lines(&self) -> bool {
+        let events = |config: &Config| self.task_log_event.unwrap_or(config.task_log_event);
+        self.config.as_ref().is_ok_and(|config| config.logs.off.is_none() || events(config))
+    }
+
     fn inner(self, counters: Arc<Counters>, sink: Sink) -> Inner {
         Inner {
+            lines: self.wants_lines(),
+            host: rustix::system::uname().nodename().to_str().ok().map(SmolStr::new),
             guard: self.guard(),
             namespace: self.namespace,
             sink,

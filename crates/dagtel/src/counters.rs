@@ -38,6 +38,7 @@ struct Drained {
     before: Option<Counts>,
     spans: u64,
     points: u64,
+    records: u64,
     anomalies: Anomalies,
 }
 
@@ -94,7 +95,9 @@ impl Counters {
         let mut drained = lock(&self.drained);
         let before = drained.before.get_or_insert_with(|| drainer.counts_at_start().clone());
         let (spans, points) = (counts.spans - before.spans, counts.points - before.points);
+        let records = counts.records - before.records;
         (drained.spans, drained.points) = (spans, points);
+        drained.records = records;
         drained.anomalies.clone_from(drainer.fold().anomalies());
     }
 
@@ -144,7 +147,8 @@ impl Counters {
         let made = match signal {
             Signal::Traces => drained.spans,
             Signal::Metrics => drained.points,
-            Signal::Logs | Signal::Events => 0,
+            Signal::Logs => drained.records,
+            Signal::Events => 0,
         };
         let of_signal = |drops: &Drops| -> u64 {
             drops.iter().filter(|((what, _), _)| *what == signal.as_str()).map(|(_, items)| items).sum()

@@ -48,6 +48,10 @@ pub struct Dagtel(pub(crate) Option<Arc<Inner>>);
 pub(crate) struct Inner {
     pub(crate) namespace: SmolStr,
     pub(crate) guard: Guard,
+    /// Whether lines that tasks log are recorded.
+    pub(crate) lines: bool,
+    /// The name of this host.
+    pub(crate) host: Option<SmolStr>,
     pub(crate) sink: Sink,
     pub(crate) counters: Arc<Counters>,
     pub(crate) listeners: Vec<Box<dyn Listener>>,

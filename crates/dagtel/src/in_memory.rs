@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use dagtel_core::fold::Anomaly;
 use dagtel_core::metrics::Metrics;
-use dagtel_core::signal::Span;
+use dagtel_core::signal::{LogRecord, Span};
 
 use crate::engine::Inner;
 use crate::pipeline::Pipeline;
@@ -29,6 +29,11 @@ impl InMemory {
     /// All spans that are left: what is still open is closed as lost.
     pub fn finish(&mut self) -> Vec<Span> {
         self.pipeline.finish()
+    }
+
+    /// The log records of lines that tasks logged since the last call.
+    pub fn logs(&mut self) -> Vec<LogRecord> {
+        self.pipeline.logs().into_iter().map(|log| log.record().clone()).collect()
     }
 
     /// What has been counted of the events that were looked at so far.

@@ -41,6 +41,8 @@ pub mod metrics;
 mod pipeline;
 mod sink;
 mod starts;
+#[cfg(feature = "tracing")]
+pub mod tracing;
 pub mod usage;
 mod worker;
 
@@ -48,7 +50,7 @@ pub use builder::{BuildError, Builder};
 pub use context::{RunContext, TaskContext};
 pub use counters::Tally;
 pub use dagtel_core as core;
-pub use dagtel_core::event::Exception;
+pub use dagtel_core::event::{Exception, LogLine, Severity};
 pub use dagtel_core::fold::Unfinished;
 pub use dagtel_core::value::{Text, Value};
 pub use dagtel_drain::Durability;
@@ -56,7 +58,7 @@ pub use dagtel_proc as proc;
 pub use describe::{DagRun, TaskInstance};
 pub use engine::Dagtel;
 pub use guard::Guard;
-pub use handle::{RunHandle, TaskHandle};
+pub use handle::{RunHandle, TaskHandle, TaskLogger};
 pub use in_memory::InMemory;
 pub use instruments::OutboxClient;
 pub use listener::Listener;

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use dagtel_core::fold::{Change, Fold};
-use dagtel_core::guard::Admitted;
+use dagtel_core::guard::{Admitted, AdmittedLog};
 use dagtel_core::metrics::Metrics;
-use dagtel_core::signal::{Span, spans};
+use dagtel_core::signal::{Span, log_records, spans};
 use dagtel_core::time::Timestamp;
 
 use crate::counters::Counters;
@@ -45,6 +45,12 @@ impl Pipeline {
         for event in self.taken.drain(..) {
             self.fold.apply(event);
         }
+    }
+
+    /// The log records of lines that were logged since the last call.
+    pub(crate) fn logs(&mut self) -> Vec<AdmittedLog> {
+        self.read();
+        log_records(self.fold.take_lines()).collect()
     }
 
     fn map(&self, changes: Vec<Change>) -> Vec<Span> {

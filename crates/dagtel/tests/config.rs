@@ -27,12 +27,15 @@ fn sent(config: &Config) -> Vec<String> {
 #[test]
 fn defaults_then_file_then_environment_then_code() {
     let nothing = Config::load(None, &Environment::default()).unwrap();
-    assert_eq!(sent(&nothing), ["http://127.0.0.1:4317 grpc traces+metrics"]);
+    assert_eq!(sent(&nothing), ["http://127.0.0.1:4317 grpc traces+metrics+logs"]);
     assert_eq!((nothing.prefix.as_str(), nothing.http_port), ("airflow.", 39091));
     let toml = "[metrics]\notel_host = \"file\"\notel_port = 4318\notel_prefix = \"x\"\notel_interval_milliseconds = 5\n\
                 [metrics_tags]\nregion = \"eu\"\n[http_server]\nport = 1\n[traces]\nloop_spans = 1";
     let file = load(toml, &[]);
-    assert_eq!(sent(&file), ["http://127.0.0.1:4317 grpc traces", "http://file:4318 http/protobuf metrics"]);
+    assert_eq!(
+        sent(&file),
+        ["http://127.0.0.1:4317 grpc traces+logs", "http://file:4318 http/protobuf metrics"]
+    );
     assert_eq!((file.prefix.as_str(), file.metric_interval), ("x.", Duration::from_millis(5)));
     assert_eq!(file.tags, [("region".to_owned(), "eu".to_owned())]);
     assert_eq!((nothing.loop_spans, file.loop_spans), (0.0, 1.0));
@@ -46,8 +49,8 @@ fn defaults_then_file_then_environment_then_code() {
     let mut both = load(toml, &variables);
     let wanted = [
         "http://traces:4318 http/protobuf traces",
-        "http://all:4317 grpc metrics",
-        "http://second:4318 http/protobuf metrics",
+        "http://all:4317 grpc metrics+logs",
+        "http://second:4318 http/protobuf metrics+logs",
     ];
     assert_eq!(sent(&both), wanted);
     assert_eq!((both.metric_interval, both.http_port), (Duration::from_millis(7), 2));
@@ -62,7 +65,7 @@ fn events_go_only_where_somebody_says() {
     let config = load("", &variables);
     assert_eq!(
         (sent(&config), config.receive),
-        (vec!["http://all:4317 grpc traces+metrics".to_owned()], None)
+        (vec!["http://all:4317 grpc traces+metrics+logs".to_owned()], None)
     );
     let config = load("[agent]\nforward = \"http://fold:4319\"\npatience = 7", &variables);
     assert_eq!(sent(&config)[1], "http://fold:4319 grpc events");
@@ -91,7 +94,7 @@ fn the_standard_variables_are_honoured() {
         ],
     );
     assert_eq!(config.traces.off.as_deref(), Some("OTEL_TRACES_EXPORTER is none"));
-    assert_eq!(sent(&config), ["http://127.0.0.1:4317 http/protobuf metrics"]);
+    assert_eq!(sent(&config), ["http://127.0.0.1:4317 http/protobuf metrics+logs"]);
     let delivery = &config.metrics.targets[0].delivery;
     assert_eq!((delivery.timeout, delivery.gzip), (Duration::from_millis(1500), false));
     assert_eq!(delivery.header_names().collect::<Vec<_>>(), ["authorization", "b"]);
@@ -173,7 +176,7 @@ fn certificates_are_named_by_file_and_variables_key_by_key() {
         one.key
     );
     let file = load(&toml, &[]);
-    let wanted = ["https://traces:4318 http/protobuf traces", "https://collector:4317 grpc metrics"];
+    let wanted = ["https://traces:4318 http/protobuf traces+logs", "https://collector:4317 grpc metrics"];
     assert_eq!(sent(&file), wanted);
     assert!(file.traces.targets[0].delivery.tls.is_empty());
     assert_eq!(file.metrics.targets[0].delivery.tls.ca, Some(authority.file()));

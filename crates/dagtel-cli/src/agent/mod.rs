@@ -271,6 +271,9 @@ impl Agent<'_> {
         options.events = self.config.forward.off.is_none();
         options.traces = self.config.sends(Signal::Traces) && !options.events;
         options.metrics = self.config.sends(Signal::Metrics) && !options.events;
+        options.logs = self.config.sends(Signal::Logs) && !options.events;
+        options.lifecycle = self.config.lifecycle;
+        options.log_events = self.config.task_log_event;
         if self.config.receive.is_some() {
             let hold = options.timing.hold;
             options.timing = Timing::new(self.config.grace, hold).across_hosts(self.config.patience);

@@ -48,6 +48,7 @@ impl Common {
         let protocol = self.protocol.or(config.protocol.filter(|_| !self.endpoint.is_empty()));
         config.traces.send_to(&self.endpoint, protocol);
         config.metrics.send_to(&self.endpoint, protocol);
+        config.logs.send_to(&self.endpoint, protocol);
         config.service_name = self.service_name.clone().or(config.service_name);
         config.http_port = self.http_port.unwrap_or(config.http_port);
         config.http_host = self.http_host.unwrap_or(config.http_host);

@@ -64,7 +64,11 @@ fn look(options: &Options, config: &Config) -> anyhow::Result<Vec<Finding>> {
         .map_or("no file; environment and defaults".into(), |file| file.display().to_string());
     let mut findings = vec![good("configuration", file)];
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
-    let signals = [("traces", Signal::Traces, &config.traces), ("metrics", Signal::Metrics, &config.metrics)];
+    let signals = [
+        ("traces", Signal::Traces, &config.traces),
+        ("metrics", Signal::Metrics, &config.metrics),
+        ("logs", Signal::Logs, &config.logs),
+    ];
     let events = Some(("events", Signal::Events, &config.forward)).filter(|(_, _, of)| of.off.is_none());
     for (what, signal, of) in signals.into_iter().chain(events) {
         match &of.off {

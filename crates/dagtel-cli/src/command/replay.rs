@@ -14,7 +14,7 @@ use dagtel_core::fold::{Fold, Timing};
 use dagtel_core::guard;
 use dagtel_core::id::RunIds;
 use dagtel_core::key::RunKey;
-use dagtel_core::signal::spans;
+use dagtel_core::signal::{log_records, spans};
 use dagtel_core::time::Timestamp;
 use dagtel_otlp::{Frame, Identity};
 use dagtel_ship::Endpoint;
@@ -134,10 +134,11 @@ impl Replay {
     fn tell(self, service_name: &str) -> Told {
         let mut told = Told { frames: Vec::new(), runs: Vec::new(), anomalies: BTreeMap::new() };
         let mut all_spans = Vec::new();
-        let mut metrics = Vec::new();
+        let (mut metrics, mut lines) = (Vec::new(), Vec::new());
         for (key, mut run) in self.runs {
             let ids = RunIds::of(&key);
             all_spans.extend(spans(run.fold.finish()));
+            lines.extend(run.fold.take_lines());
             run.fold.start_metrics_at(run.first);
             // Points of a replay are of an instance that no living process is, and always of the same one.
             let identity = Identity::new(service_name, format!("replay-{}", ids.trace_id));
@@ -147,7 +148,10 @@ impl Replay {
             }
             told.runs.push((key, ids));
         }
-        told.frames = dagtel_otlp::traces(all_spans, &Identity::new(service_name, ""));
+        let identity = Identity::new(service_name, "");
+        told.frames = dagtel_otlp::traces(all_spans, &identity);
+        let records: Vec<_> = log_records(lines).collect();
+        told.frames.extend(dagtel_otlp::logs(&records, &identity));
         told.frames.extend(metrics);
         told
     }

@@ -64,7 +64,8 @@ pub(crate) struct Options {
     /// Give the command a cgroup of its own, which knows its true peak of memory and whether memory ran out
     #[arg(long)]
     cgroup: bool,
-    /// Keep the last lines that the command wrote, for the span of a failure. Its output then goes through a pipe
+    /// Record the lines that the command writes as log records, at most so many, and keep the last of them for the span of a
+    /// failure. Its output then goes through pipes
     #[arg(long, value_name = "N")]
     log_lines: Option<usize>,
     /// Record the command's arguments. They may hold secrets
@@ -262,7 +263,7 @@ struct Started {
 impl Started {
     /// Follows it to its end and reports that.
     fn follow(mut self, options: &Options, mut handle: TaskHandle) -> ExitStatus {
-        let tee = options.log_lines.map(|lines| Tee::start(self.running.child(), lines));
+        let tee = options.log_lines.map(|lines| Tee::start(self.running.child(), lines, handle.logger()));
         if options.track_memory {
             handle.track(self.running.pid());
         }

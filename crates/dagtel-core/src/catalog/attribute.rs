@@ -129,6 +129,18 @@ attributes! {
     TRACEPARENT = "traceparent";
     /// Steps of a pass that were more than a pass has room for, and are not told.
     DROPPED_STEPS = "dropped_steps";
+    /// The host of the process that logged a line: of its resource.
+    HOST_NAME = "host.name";
+    /// `stdout` or `stderr`: where a line was written to.
+    LOG_IOSTREAM = "log.iostream";
+    /// The module of a line that was logged through `tracing`.
+    LOG_TARGET = "log.target";
+    /// How bad a line is that is an event of a span.
+    LOG_SEVERITY = "log.severity";
+    /// The text of a line that is an event of a span.
+    LOG_MESSAGE = "log.message";
+    /// How many bytes a line had before it was cut.
+    BODY_BYTES = "body_bytes";
     /// The process that ran it.
     PROCESS_PID = "process.pid";
     /// Its program, without the directory.

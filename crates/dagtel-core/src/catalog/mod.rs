@@ -19,6 +19,20 @@ macro_rules! words {
     };
 }
 
+/// Names of the log records that tell of runs and tries, if they are wanted.
+pub mod lifecycle {
+    words! {
+        /// The run started.
+        DAG_RUN_STARTED = "dag_run.started";
+        /// The run is final, with its `state`.
+        DAG_RUN_FINISHED = "dag_run.finished";
+        /// The try started.
+        TASK_STARTED = "task.started";
+        /// The try is final, with its `state`.
+        TASK_FINISHED = "task.finished";
+    }
+}
+
 /// Names of spans, before the id that follows them.
 pub mod span {
     words! {
@@ -80,6 +94,8 @@ pub mod event {
         RESUMED = "resumed";
         /// An error, with `exception.type`, `exception.message` and `exception.stacktrace`.
         EXCEPTION = "exception";
+        /// A line that the try logged, when lines are wanted as events: one of the last, with `log.severity` and `log.message`.
+        LOG = "log";
     }
 }
 
@@ -160,6 +176,8 @@ pub mod drop_reason {
         DISK_ERROR = "disk_error";
         /// The disk stands still, and there is no room for new events in memory.
         QUEUE_FULL = "queue_full";
+        /// A try has logged as many lines as it may.
+        TOO_MANY_LINES = "too_many_lines";
         /// There is no room for new events in a test's memory.
         JOURNAL_FULL = "journal_full";
         /// There is no room on disk for what a live instrument or an exporter of the user's made.

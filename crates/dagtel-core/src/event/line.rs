@@ -15,7 +15,8 @@ use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 use super::{
-    Event, Exception, Fact, RunChange, RunDetails, RunState, TaskChange, TaskDetails, TaskState, Truth,
+    Event, Exception, Fact, LogLine, RunChange, RunDetails, RunState, Severity, TaskChange, TaskDetails,
+    TaskState, Truth,
 };
 use crate::key::{DEFAULT_NAMESPACE, RunKey, TryKey, UNMAPPED};
 use crate::time::Timestamp;
@@ -73,6 +74,13 @@ pub struct EventLine {
     /// Whether every task instance is reported once more, with `"truth":"roster"`, when the run ends (`dag_run.*`).
     #[serde(default, skip_serializing_if = "is_default")]
     pub roster: bool,
+    /// What the task logged; needed by `task.log`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub body: Option<SmolStr>,
+    /// How bad it is (`task.log`); `info` when it is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub severity: Option<Severity>,
     /// W3C traceparent of what started the run (`dag_run.*`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
@@ -148,6 +156,9 @@ pub enum EventName {
     /// Another process reports the try's end.
     #[serde(rename = "task.handed_over")]
     TaskHandedOver,
+    /// The try logged a line.
+    #[serde(rename = "task.log")]
+    TaskLog,
 }
 
 /// Why a well-formed JSON object is no event.
@@ -160,6 +171,12 @@ pub enum LineError {
     /// A `dag_run.*` event with `task_id`.
     #[error("the event is about the run but has \"task_id\" {0:?}: leave it out, or use a task.* event")]
     UnexpectedTask(SmolStr),
+    /// A `task.log` event without `body`.
+    #[error("the event has no \"body\": a task.log event must say what was logged")]
+    NoBody,
+    /// Another event with `body` or `severity`.
+    #[error("the event has a \"body\" or a \"severity\" but is no task.log event: leave it out")]
+    UnexpectedBody,
     /// A finished event without `state`.
     #[error("the event has no \"state\": a finished event must say one of {0}")]
     NoState(String),
@@ -172,6 +189,9 @@ impl TryFrom<EventLine> for Event {
     type Error = LineError;
 
     fn try_from(line: EventLine) -> Result<Self, LineError> {
+        if line.event != EventName::TaskLog && (line.body.is_some() || line.severity.is_some()) {
+            return Err(LineError::UnexpectedBody);
+        }
         let fact = match run_change(&line)? {
             Some(change) => run_fact(&line, change)?,
             None => task_fact(&line)?,
@@ -215,6 +235,12 @@ fn run_fact(line: &EventLine, change: RunChange) -> Result<Fact, LineError> {
 
 fn task_fact(line: &EventLine) -> Result<Fact, LineError> {
     let task_id = line.task_id.clone().ok_or(LineError::NoTask)?;
+    let key = TryKey { task_id, map_index: line.map_index, try_number: line.try_number };
+    if line.event == EventName::TaskLog {
+        let body = line.body.clone().ok_or(LineError::NoBody)?;
+        let severity = line.severity.unwrap_or_default();
+        return Ok(Fact::Log { key, line: LogLine { severity, body, attributes: attributes(line) } });
+    }
     let change = match line.event {
         EventName::TaskScheduled => TaskChange::Scheduled,
         EventName::TaskQueued => TaskChange::Queued,
@@ -227,7 +253,6 @@ fn task_fact(line: &EventLine) -> Result<Fact, LineError> {
         }
         _ => TaskChange::Updated,
     };
-    let key = TryKey { task_id, map_index: line.map_index, try_number: line.try_number };
     let details = TaskDetails {
         upstream: line.upstream.clone(),
         exception: line.exception.clone(),
@@ -269,6 +294,8 @@ impl From<&Event> for EventLine {
             upstream: None,
             edges: Vec::new(),
             roster: false,
+            body: None,
+            severity: None,
             trigger: None,
             attributes: BTreeMap::new(),
             dropped: 0,
@@ -277,6 +304,7 @@ impl From<&Event> for EventLine {
         match &event.fact {
             Fact::Run { change, details } => line.set_run(change, details),
             Fact::Task { key, change, details } => line.set_task(key, change, details),
+            Fact::Log { key, line: logged } => line.set_log(key, logged),
         }
         line
     }
@@ -315,9 +343,7 @@ impl EventLine {
                 EventName::TaskFinished
             }
         };
-        self.task_id = Some(key.task_id.clone());
-        self.map_index = key.map_index;
-        self.try_number = key.try_number;
+        self.set_key(key);
         self.upstream.clone_from(&details.upstream);
         self.exception.clone_from(&details.exception);
         self.attributes = by_key(&details.attributes);
@@ -331,6 +357,22 @@ fn by_key(attributes: &[Attribute]) -> BTreeMap<SmolStr, Value> {
         _ => value.clone(),
     };
     attributes.iter().rev().map(|(key, value)| (key.clone(), writable(value))).collect()
+}
+
+impl EventLine {
+    fn set_key(&mut self, key: &TryKey) {
+        self.task_id = Some(key.task_id.clone());
+        self.map_index = key.map_index;
+        self.try_number = key.try_number;
+    }
+
+    fn set_log(&mut self, key: &TryKey, logged: &LogLine) {
+        self.event = EventName::TaskLog;
+        self.set_key(key);
+        self.body = Some(logged.body.clone());
+        self.severity = Some(logged.severity);
+        self.attributes = by_key(&logged.attributes);
+    }
 }
 
 /// A line of the inbox: an event, or what a process measured of itself.
@@ -412,6 +454,18 @@ mod tests {
     }
 
     #[test]
+    fn a_logged_line_round_trips() {
+        let json = r#"{"event":"task.log","at":"2026-11-20T21:04:00.000000000Z","namespace":"default","dag_id":"sales","run_id":"r","task_id":"load","truth":"reported","body":"3 rows","severity":"warn","attributes":{"process.pid":7}}"#;
+        let event = read(&json.replace(r#""truth":"reported","#, "")).unwrap();
+        assert_eq!(
+            serde_json::to_string(&EventLine::from(&event)).unwrap(),
+            json.replace(r#""truth":"reported","#, "")
+        );
+        let Fact::Log { key, line } = event.fact else { panic!("it is a logged line") };
+        assert_eq!((key, line.severity, line.body.as_str()), (TryKey::new("load"), Severity::Warn, "3 rows"));
+    }
+
+    #[test]
     fn what_is_missing_or_wrong_is_named() {
         let check = |json, part: &str| {
             let error = read(json).unwrap_err();
@@ -424,5 +478,10 @@ mod tests {
         check(r#"{"event":"dag_run.started","at":1,"dag_id":"d","run_id":"r","dagid":1}"#, "dagid");
         check(r#"{"event":"dag_run.begun","at":1,"dag_id":"d","run_id":"r"}"#, "dag_run.started");
         check(r#"{"event":"dag_run.started","dag_id":"d","run_id":"r"}"#, "at");
+        check(r#"{"event":"task.log","at":1,"dag_id":"d","run_id":"r","task_id":"t"}"#, "\"body\"");
+        check(
+            r#"{"event":"task.started","at":1,"dag_id":"d","run_id":"r","task_id":"t","body":"x"}"#,
+            "task.log",
+        );
     }
 }

@@ -5,6 +5,7 @@
 
 mod exception;
 pub mod line;
+mod log;
 pub mod report;
 mod state;
 
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 pub use self::exception::Exception;
+pub use self::log::{LogLine, Severity};
 pub use self::state::{RunState, TaskState};
 use crate::key::{RunKey, TryKey};
 use crate::time::Timestamp;
@@ -94,6 +96,14 @@ pub enum Fact {
         change: TaskChange,
         /// What else became known.
         details: TaskDetails,
+    },
+    /// A line that a try logged. It is passed on as it is read, and is nothing that could be merged: the same line twice is
+    /// two lines.
+    Log {
+        /// Which try.
+        key: TryKey,
+        /// What it logged.
+        line: LogLine,
     },
 }
 

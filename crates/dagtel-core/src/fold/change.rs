@@ -1,13 +1,15 @@
 //! Changes: what became final, with everything that its span will say.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use opentelemetry::trace::SpanId;
+use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 use super::resources::Resources;
 use crate::catalog::link;
-use crate::event::{Exception, RunState, TaskState, Truth};
+use crate::event::{Exception, LogLine, RunState, Severity, TaskState, Truth};
 use crate::key::{RunKey, TryKey};
 use crate::time::Timestamp;
 use crate::value::Attribute;
@@ -16,10 +18,48 @@ use crate::value::Attribute;
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Change {
+    /// A run or a try started; the rest comes when it is final.
+    Started(Box<Started>),
     /// A try of a task instance.
     Try(Box<ClosedTry>),
     /// A DAG run.
     Run(Box<ClosedRun>),
+}
+
+/// A run or a try that started: told once, as it is known then.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Started {
+    /// The run.
+    pub run: Arc<RunKey>,
+    /// The try and its span; `None` when the run itself started.
+    pub task: Option<(TryKey, SpanId)>,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// A line that a try logged.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Line {
+    /// The run.
+    pub run: Arc<RunKey>,
+    /// The try.
+    pub task: TryKey,
+    /// When.
+    pub at: Timestamp,
+    /// What it logged.
+    pub line: LogLine,
+}
+
+/// The lines of a try that become events of its span.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct LastLines {
+    /// The last ones, in the order in which they were read.
+    pub last: VecDeque<(Timestamp, Severity, SmolStr)>,
+    /// How many there were before them.
+    pub dropped: u32,
 }
 
 /// A try that will not change any more.
@@ -48,6 +88,8 @@ pub struct ClosedTry {
     pub pauses: Vec<(Timestamp, bool)>,
     /// Its exceptions, in time.
     pub exceptions: Vec<(Timestamp, Box<Exception>)>,
+    /// Its last lines, if they are wanted as events.
+    pub lines: LastLines,
     /// What it used, as far as that was measured.
     pub resources: Resources,
     /// What it is linked to.

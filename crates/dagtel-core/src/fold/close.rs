@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 
 use super::Timing;
 use super::anomaly::{Anomalies, Anomaly};
-use super::change::{Change, ClosedRun, ClosedTry, Links};
+use super::change::{Change, ClosedRun, ClosedTry, Links, Started};
 use super::count::{self, Tags};
 use super::link::LinkFinder;
 use super::run::{Run, RunEnd};
 use super::task::{Try, TryEnd};
+use super::told::Told;
 use crate::event::{RunState, TaskState, Truth};
 use crate::key::TryKey;
 use crate::metrics::Metrics;
@@ -53,6 +54,26 @@ pub(super) fn settled(
     }
     close_tries(run, final_tries, metrics, anomalies, changes);
     !run.news.is_empty()
+}
+
+/// Tells that a run, and tries about which there is news, have started, if nobody was told yet.
+pub(super) fn began(run: &mut Run, changes: &mut Vec<Change>) {
+    let Run { key, started, start_told, tries, news, .. } = run;
+    let mut tell = |task, told: &mut bool, started: Option<Told>| {
+        if let Some(started) = started
+            && !std::mem::replace(told, true)
+        {
+            changes.push(Change::Started(Box::new(Started { run: key.clone(), task, at: started.at })));
+        }
+    };
+    tell(None, start_told, *started);
+    news.sort_unstable();
+    for key in news {
+        if let Some(task) = tries.get_mut(key).filter(|task| !task.start_told) {
+            let id = (key.clone(), task.span_id());
+            tell(Some(id), &mut task.start_told, task.started);
+        }
+    }
 }
 
 /// Closes a run, and every try of it that is not yet closed. What was handed over is told by whoever took it, which may be
@@ -144,6 +165,7 @@ fn closed_try(
         ended: end.at,
         pauses: std::mem::take(&mut task.pauses),
         exceptions: std::mem::take(&mut task.exceptions),
+        lines: std::mem::take(&mut task.last_lines),
         resources: task.measured.take().map(|measured| measured.resources).unwrap_or_default(),
         links,
         attributes: std::mem::take(&mut task.layers).resolve(),

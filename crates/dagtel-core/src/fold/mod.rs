@@ -41,7 +41,7 @@ use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 pub use self::anomaly::{Anomalies, Anomaly};
-pub use self::change::{Change, ClosedRun, ClosedTry, Link, LinkKind, Links};
+pub use self::change::{Change, ClosedRun, ClosedTry, LastLines, Line, Link, LinkKind, Links, Started};
 use self::closed::Closed;
 pub use self::resources::Resources;
 use self::run::Run;
@@ -109,6 +109,13 @@ pub struct Fold {
     closed: Closed,
     metrics: Metrics,
     anomalies: Anomalies,
+    /// Lines that tries logged, until they are [taken](Self::take_lines). They are not of the state: whoever saves that has
+    /// taken them.
+    #[serde(skip)]
+    lines: Vec<Line>,
+    /// Whether the last lines of a try are kept for its span.
+    #[serde(skip)]
+    log_events: bool,
     /// At how many open runs to sweep next: at twice as many as the last sweep left, so that sweeping costs nothing much.
     #[serde(skip)]
     sweep_at: usize,
@@ -127,6 +134,8 @@ impl Fold {
             closed: Closed::default(),
             metrics: Metrics::new(start),
             anomalies: Anomalies::default(),
+            lines: Vec::new(),
+            log_events: false,
             sweep_at: SWEEP,
             forgotten_look: Timestamp::MIN,
         }
@@ -159,6 +168,16 @@ impl Fold {
     /// Sets the time from which the metrics count: a replay knows only at its end when it began.
     pub fn start_metrics_at(&mut self, start: Timestamp) {
         self.metrics.set_start(start);
+    }
+
+    /// Whether the last lines of each try become events of its span. Off at first, and after the state was read.
+    pub fn keep_log_events(&mut self, keep: bool) {
+        self.log_events = keep;
+    }
+
+    /// The lines that tries logged, in the order in which they were read, each once.
+    pub fn take_lines(&mut self) -> Vec<Line> {
+        std::mem::take(&mut self.lines)
     }
 
     /// What was odd.
@@ -225,6 +244,10 @@ impl Fold {
 
     fn merge(&mut self, event: Event) -> Result<(), Anomaly> {
         let Event { run: key, at, truth, fact } = event;
+        let fact = match fact {
+            Fact::Log { key: task, line } => return self.log(Line { run: key, task, at, line }),
+            other => other,
+        };
         self.make_room(&key);
         let full = self.runs.len() >= limits::OPEN_RUNS;
         let run = match self.runs.entry_ref(&key) {
@@ -248,11 +271,22 @@ impl Fold {
                 merged.anomaly().map_or(Ok(()), Err)
             }
             Fact::Task { key, change, details } => merge_task(run, key, at, truth, &change, details),
+            Fact::Log { .. } => Ok(()),
         };
         if merged != Err(Anomaly::Duplicate) {
             run.news_at = News::NotSeen;
         }
         merged
+    }
+
+    /// A line is passed on, whether its try is known or not; of a try that is known, as many as may be.
+    fn log(&mut self, line: Line) -> Result<(), Anomaly> {
+        let run = self.runs.get_mut(&line.run);
+        if let Some(task) = run.and_then(|run| run.tries.get_mut(&line.task)) {
+            task.log(&line, self.log_events)?;
+        }
+        self.lines.push(line);
+        Ok(())
     }
 
     /// Before a run more is opened: when there are many, those that another process will end give way.
@@ -270,6 +304,7 @@ impl Fold {
         news.sort_unstable();
         for key in news {
             let Some(run) = self.runs.get_mut(&key) else { continue };
+            close::began(run, &mut changes);
             if run.is_final(watermark, &self.timing) {
                 self.close(&key, &mut changes);
                 continue;
@@ -319,7 +354,8 @@ impl Fold {
     }
 
     fn close(&mut self, key: &Arc<RunKey>, changes: &mut Vec<Change>) {
-        if let Some(run) = self.runs.remove(key) {
+        if let Some(mut run) = self.runs.remove(key) {
+            close::began(&mut run, changes);
             self.closed.remember(key.clone());
             let across_hosts = self.timing.patience.is_some();
             close::run(run, across_hosts, &mut self.metrics, &mut self.anomalies, changes);

@@ -60,6 +60,8 @@ pub(crate) struct Run {
     whole: bool,
     /// Execution modes of the tries that are closed.
     pub(crate) execution_modes: BTreeSet<SmolStr>,
+    /// Its start was told.
+    pub(crate) start_told: bool,
     /// Counted in `dagrun.active`.
     pub(crate) active: bool,
     /// Waits in the fold's list of runs to look at.
@@ -90,6 +92,7 @@ impl Run {
             news_at: News::NotSeen,
             whole: false,
             execution_modes: BTreeSet::new(),
+            start_told: false,
             active: false,
             listed: false,
         }

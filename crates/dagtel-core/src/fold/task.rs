@@ -4,10 +4,14 @@ use std::cmp::Ordering;
 
 use opentelemetry::trace::SpanId;
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 
+use super::anomaly::Anomaly;
+use super::change::{LastLines, Line};
 use super::resources::{Measured, measure};
 use super::told::{Layer, Layers, Merged, News, Told, tell, tell_by};
 use crate::event::{Exception, TaskChange, TaskDetails, TaskState, Truth};
+use crate::limits;
 use crate::time::Timestamp;
 
 /// Exceptions kept of one try.
@@ -37,6 +41,11 @@ pub(crate) struct Try {
     pub(crate) last_seen: Timestamp,
     pub(crate) handed_over: bool,
     pub(crate) news_at: News,
+    /// Its start was told.
+    pub(crate) start_told: bool,
+    /// Lines that it logged.
+    logged: u32,
+    pub(crate) last_lines: LastLines,
     pub(crate) counted: Counted,
     /// Waits in its run's list of tries to look at.
     pub(crate) listed: bool,
@@ -67,6 +76,9 @@ impl Try {
             last_seen: Timestamp::MIN,
             handed_over: false,
             news_at: News::NotSeen,
+            start_told: false,
+            logged: 0,
+            last_lines: LastLines::default(),
             counted: Counted::default(),
             listed: false,
             closed: false,
@@ -88,6 +100,24 @@ impl Try {
             self.last_seen = self.last_seen.max(at);
         }
         self.change(at, truth, change).and(self.add(at, truth, details))
+    }
+
+    /// Counts a line, and keeps it if it may be an event of the span.
+    pub(crate) fn log(&mut self, line: &Line, keep: bool) -> Result<(), Anomaly> {
+        if self.logged >= limits::LOG_LINES_PER_TRY {
+            return Err(Anomaly::OverLimit);
+        }
+        self.logged += 1;
+        if keep && !self.closed {
+            let LastLines { last, dropped } = &mut self.last_lines;
+            if last.len() >= limits::LOG_EVENTS {
+                last.pop_front();
+                *dropped += 1;
+            }
+            let body = SmolStr::from(limits::clip(&line.line.body, limits::LOG_EVENT_BYTES));
+            last.push_back((line.at, line.line.severity, body));
+        }
+        Ok(())
     }
 
     /// Airflow's word for the state it is in, `None` when nothing is known of it.

@@ -103,10 +103,8 @@ fn unescaped(text: &str, quote: char) -> Option<usize> {
 /// A header's value: in quotes, or to the end of the line or of the quotes around the header.
 fn line(text: &str, start: usize, name: usize) -> Range<usize> {
     let rest = &text[start..];
-    if rest.starts_with(['"', '\'', '\\', 'b', 'u', '['])
-        && !rest.starts_with("basic")
-        && !rest.starts_with("bearer")
-    {
+    let quoted = rest.strip_prefix(['b', 'u', '[', '\\']).unwrap_or(rest);
+    if quoted.starts_with(['"', '\'']) {
         return single(text, start);
     }
     let around = text[..name].chars().next_back().filter(|letter| matches!(letter, '"' | '\''));

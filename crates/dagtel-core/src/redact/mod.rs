@@ -185,6 +185,28 @@ impl Rules {
     }
 }
 
+/// Whether the lines of a stream are inside a private key: of one that is told line by line, no line by itself is known for
+/// a secret.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PrivateKeyLines(bool);
+
+impl PrivateKeyLines {
+    /// Whether the next line is of a private key.
+    pub fn hide(&mut self, line: &str) -> bool {
+        let before = self.0;
+        if line.contains("-----BEGIN")
+            && token::private_key(line, line.find("-----BEGIN").unwrap_or(0)).is_some()
+        {
+            self.0 = true;
+        }
+        let hidden = self.0;
+        if hidden && line.contains("-----END") {
+            self.0 = false;
+        }
+        before || hidden
+    }
+}
+
 /// Whether a value is the secret that its name speaks of.
 fn hides(value: &Value, secrecy: Secrecy) -> bool {
     match value {
@@ -365,6 +387,13 @@ mod tests {
         assert_eq!(value, Value::from(MASK));
         let error = Rules::with_own(&[], &own("(")).unwrap_err().to_string();
         assert!(error.contains("\"(\"") && !error.contains('\n'), "{error}");
+    }
+
+    #[test]
+    fn a_private_key_in_lines_is_hidden_to_its_end() {
+        let mut lines = PrivateKeyLines::default();
+        let text = ["a", "-----BEGIN EC PRIVATE KEY-----", "MHcC", "-----END EC PRIVATE KEY-----", "b"];
+        assert_eq!(text.map(|line| lines.hide(line)), [false, true, true, true, false]);
     }
 
     #[test]

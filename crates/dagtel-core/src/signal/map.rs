@@ -1,7 +1,6 @@
 //! From what became final to its span: names, attributes, events, links and status as the telemetry contract says.
 
 use std::fmt::Write as _;
-use std::iter::once;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use smol_str::{SmolStr, format_smolstr};
 use super::own::Own;
 use super::span::{Span, SpanEvent, SpanLink, Status};
 use crate::catalog::{attribute, error_type, event, link, span as names};
-use crate::event::{Exception, TaskState, Truth};
+use crate::event::{Exception, Severity, TaskState, Truth};
 use crate::fold::{Change, ClosedRun, ClosedTry, LinkKind, Resources};
 use crate::id::{RunIds, executor_span_id};
 use crate::key::{RunKey, TryKey, UNMAPPED};
@@ -25,25 +24,33 @@ pub(super) const SHORTEST: Duration = Duration::from_micros(1);
 
 /// The spans of what became final, in its order, each made when it is asked for. A try that names its executor has two.
 pub fn spans(changes: impl IntoIterator<Item = Change>) -> impl Iterator<Item = Span> {
-    // What becomes final at one time is mostly of one run, and deriving its ids is not free.
-    let mut last: Option<(Arc<RunKey>, RunIds)> = None;
-    changes.into_iter().flat_map(move |change| {
-        let run = match &change {
-            Change::Try(task) => &task.run,
-            Change::Run(run) => &run.key,
-        };
-        let (_, ids) = match last.take().filter(|(known, _)| known == run) {
-            Some(known) => last.insert(known),
-            None => last.insert((run.clone(), RunIds::of(run))),
-        };
-        match change {
-            Change::Try(task) => {
-                let executor = executor_span(&task, ids);
-                once(task_span(*task, ids)).chain(executor)
-            }
-            Change::Run(run) => once(run_span(*run, ids)).chain(None),
+    let mut runs = LastRun::default();
+    changes.into_iter().flat_map(move |change| match change {
+        Change::Started(_) => None.into_iter().chain(None),
+        Change::Try(task) => {
+            let ids = runs.ids(&task.run);
+            let executor = executor_span(&task, ids);
+            Some(task_span(*task, ids)).into_iter().chain(executor)
+        }
+        Change::Run(run) => {
+            let ids = runs.ids(&run.key);
+            Some(run_span(*run, ids)).into_iter().chain(None)
         }
     })
+}
+
+/// The ids of the run that was asked for last: what comes at one time is mostly of one run, and deriving them is not free.
+#[derive(Default)]
+pub(super) struct LastRun(Option<(Arc<RunKey>, RunIds)>);
+
+impl LastRun {
+    pub(super) fn ids(&mut self, run: &Arc<RunKey>) -> &RunIds {
+        let (_, ids) = match self.0.take().filter(|(known, _)| known == run) {
+            Some(known) => self.0.insert(known),
+            None => self.0.insert((run.clone(), RunIds::of(run))),
+        };
+        ids
+    }
 }
 
 fn run_span(run: ClosedRun, ids: &RunIds) -> Span {
@@ -74,13 +81,8 @@ fn run_span(run: ClosedRun, ids: &RunIds) -> Span {
     events.extend(run.exceptions.into_iter().map(exception));
     let links = run.trigger.as_deref().and_then(trigger).into_iter().collect();
     let name = name(names::DAG_RUN, &run.key.dag_id, UNMAPPED);
-    Parts { own, events, links, dropped_links: 0, status, name, start, end: run.ended }.span(
-        &run.key,
-        ids.trace_id,
-        ids.span_id,
-        None,
-        run.attributes,
-    )
+    Parts { own, events, dropped_lines: 0, links, dropped_links: 0, status, name, start, end: run.ended }
+        .span(&run.key, ids.trace_id, ids.span_id, None, run.attributes)
 }
 
 fn task_span(task: ClosedTry, ids: &RunIds) -> Span {
@@ -103,6 +105,8 @@ fn task_span(task: ClosedTry, ids: &RunIds) -> Span {
             .map(|(at, deferred)| plain(at, if deferred { event::DEFERRED } else { event::RESUMED })),
     );
     events.extend(task.exceptions.into_iter().map(exception));
+    let dropped_lines = task.lines.dropped;
+    events.extend(task.lines.last.into_iter().map(line));
     events.sort_by_key(|event| event.at);
     let outer = task.attributes.iter().find(|(key, _)| *key == attribute::TRACEPARENT);
     let outer =
@@ -116,7 +120,7 @@ fn task_span(task: ClosedTry, ids: &RunIds) -> Span {
     let links = links.chain(outer.filter(|_| nested.is_none())).collect();
     let name = name(names::TASK_RUN, &task.key.task_id, task.key.map_index);
     let dropped_links = task.links.dropped;
-    Parts { own, events, links, dropped_links, status, name, start, end: task.ended }.span(
+    Parts { own, events, dropped_lines, links, dropped_links, status, name, start, end: task.ended }.span(
         &task.run,
         ids.trace_id,
         task.span_id,
@@ -238,6 +242,11 @@ pub(super) fn exception((at, exception): (Timestamp, Box<Exception>)) -> SpanEve
     SpanEvent { at, name: event::EXCEPTION, attributes }
 }
 
+fn line((at, severity, body): (Timestamp, Severity, SmolStr)) -> SpanEvent {
+    let severity = (attribute::LOG_SEVERITY, severity.as_str().into());
+    SpanEvent { at, name: event::LOG, attributes: vec![severity, (attribute::LOG_MESSAGE, body.into())] }
+}
+
 fn link_attributes(kind: LinkKind) -> &'static [Attribute] {
     const fn text(key: SmolStr, value: &'static str) -> Attribute {
         (key, Value::Str(Text::new_static(value)))
@@ -272,6 +281,7 @@ fn name(prefix: &str, id: &str, map_index: i32) -> String {
 struct Parts {
     own: Own,
     events: Vec<SpanEvent>,
+    dropped_lines: u32,
     links: Vec<SpanLink>,
     dropped_links: u32,
     status: Status,
@@ -304,7 +314,9 @@ impl Parts {
             attributes,
             dropped_attributes,
             events: self.events,
-            dropped_events: u32::try_from(dropped_events).unwrap_or(u32::MAX),
+            dropped_events: u32::try_from(dropped_events)
+                .unwrap_or(u32::MAX)
+                .saturating_add(self.dropped_lines),
             links: self.links,
             dropped_links: self.dropped_links,
             status: self.status,

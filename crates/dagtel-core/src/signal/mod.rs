@@ -7,7 +7,7 @@ mod own;
 mod pass;
 mod span;
 
-pub use self::log::{LogRecord, Severity};
+pub use self::log::{LogRecord, Origin, Severity, lifecycle_records, log_records};
 pub use self::map::spans;
 pub use self::pass::{Pass, PassSpan, pass_spans};
 pub use self::span::{Span, SpanEvent, SpanLink, Status};

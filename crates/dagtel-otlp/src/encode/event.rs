@@ -76,7 +76,7 @@ impl Ids {
         }
         let (run, ids) = self.0.get_or_insert_with(|| (event.run.clone(), RunIds::of(&event.run)));
         let span_id = match &event.fact {
-            Fact::Task { key, .. } => task_span_id(run, key),
+            Fact::Task { key, .. } | Fact::Log { key, .. } => task_span_id(run, key),
             _ => ids.span_id,
         };
         (ids, span_id)

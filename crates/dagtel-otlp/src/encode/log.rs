@@ -1,32 +1,35 @@
 //! `logs.v1`: log records.
 
 use dagtel_core::guard::AdmittedLog;
+use dagtel_core::signal::Origin;
 
 use super::attribute::{attributes_within, static_tags};
-use super::request;
+use super::requests::Requests;
 use crate::wire::Writer;
-use crate::{FRAME_BYTES, FRAME_ITEMS, Frame, Identity, Signal};
+use crate::{Frame, Identity, Signal};
 
 /// Sampled (`LogRecordFlags`, the trace flags of W3C): spans of dagtel all are.
 pub(super) const FLAGS: u32 = 1;
 
-/// Encodes log records, in their order, as `ExportLogsServiceRequest`s of at most [`FRAME_ITEMS`] records and about
-/// [`FRAME_BYTES`]. Their resource is that of metrics: the deployment, and who tells it.
+/// Encodes log records, in their order, as `ExportLogsServiceRequest`s of at most [`FRAME_ITEMS`](crate::FRAME_ITEMS)
+/// records and about [`FRAME_BYTES`](crate::FRAME_BYTES). The resource of a record of a run or a try is that of its span,
+/// with the process that logged it; that of others is that of metrics: the deployment, and who tells it.
 pub fn logs<'a>(records: impl IntoIterator<Item = &'a AdmittedLog>, identity: &Identity) -> Vec<Frame> {
-    let resource = identity.process_resource();
-    let mut frames = Vec::new();
-    let mut records = records.into_iter().peekable();
-    while records.peek().is_some() {
-        let mut items = 0;
-        let mut body = Writer::default();
-        while items < FRAME_ITEMS && body.len() < FRAME_BYTES {
-            let Some(record) = records.next() else { break };
-            body.message(2, |out| encode(out, record, identity));
-            items += 1;
-        }
-        frames.push(request(Signal::Logs, &resource, &body, items));
+    let mut requests = Requests::new(Signal::Logs);
+    let mut last: Option<Option<&Origin>> = None;
+    let resource = |origin: Option<Option<&Origin>>| {
+        origin.map(|origin| match origin {
+            None => identity.process_resource(),
+            Some(origin) => identity.log_resource(origin),
+        })
+    };
+    for record in records {
+        let origin = record.origin();
+        requests.make_room(last == Some(origin), || resource(last));
+        last = Some(origin);
+        requests.item(|out| encode(out, record, identity));
     }
-    frames
+    requests.finish(|| resource(last))
 }
 
 fn encode(out: &mut Writer, record: &AdmittedLog, identity: &Identity) {

@@ -4,6 +4,7 @@ mod attribute;
 mod event;
 mod log;
 mod metric;
+mod requests;
 mod span;
 
 pub use event::events;

@@ -3,46 +3,33 @@
 use std::borrow::Borrow;
 
 use dagtel_core::signal::{Span, SpanEvent, SpanLink, Status};
-use dagtel_core::value::SmolStr;
+use dagtel_core::value::{Attribute, SmolStr};
 
-use super::attribute::{attributes, attributes_within, static_tags};
-use super::scope;
+use super::attribute::{attributes_within, static_tags};
+use super::requests::Requests;
 use crate::wire::Writer;
-use crate::{FRAME_BYTES, FRAME_ITEMS, Frame, Identity, Signal};
+use crate::{Frame, Identity, Signal};
 
 const KIND_INTERNAL: u64 = 1;
 const STATUS_ERROR: u64 = 2;
 /// Sampled, and it is known that the parent or the linked span is not remote (`SpanFlags`, bits 0 and 8).
 const FLAGS: u32 = 0x101;
 
-/// About what a resource and a scope take.
-const RESOURCE_BYTES: usize = 512;
-
-/// Encodes spans, in their order, as `ExportTraceServiceRequest`s of at most [`FRAME_ITEMS`] spans and about
-/// [`FRAME_BYTES`].
+/// Encodes spans, in their order, as `ExportTraceServiceRequest`s of at most [`FRAME_ITEMS`](crate::FRAME_ITEMS) spans and
+/// about [`FRAME_BYTES`](crate::FRAME_BYTES).
 pub fn traces<S: Borrow<Span>>(spans: impl IntoIterator<Item = S>, identity: &Identity) -> Vec<Frame> {
-    let mut frames = Frames { identity, done: Vec::new(), request: Writer::default(), items: 0 };
-    let mut group = Writer::default();
+    let mut requests = Requests::new(Signal::Traces);
     let mut service: Option<Service> = None;
     for span in spans {
         let span = span.borrow();
         let same = service.as_ref().is_some_and(|service| service.is_of(span));
-        let full = frames.items >= FRAME_ITEMS || frames.request.len() + group.len() >= FRAME_BYTES;
-        if !same || full {
-            frames.close_group(service.as_ref(), &mut group);
-            if full {
-                frames.close_request();
-            }
-        }
+        requests.make_room(same, || service.as_ref().map(|service| service.resource(identity)));
         if !same {
             service = Some(Service::of(span));
         }
-        group.message(2, |out| encode(out, span, identity));
-        frames.items += 1;
+        requests.item(|out| encode(out, span, identity));
     }
-    frames.close_group(service.as_ref(), &mut group);
-    frames.close_request();
-    frames.done
+    requests.finish(|| service.as_ref().map(|service| service.resource(identity)))
 }
 
 /// What the spans of one `ResourceSpans` share.
@@ -59,36 +46,9 @@ impl Service {
     fn is_of(&self, span: &Span) -> bool {
         self.dag_id == span.dag_id && self.namespace == span.namespace
     }
-}
 
-struct Frames<'a> {
-    identity: &'a Identity,
-    done: Vec<Frame>,
-    request: Writer,
-    items: usize,
-}
-
-impl Frames<'_> {
-    /// Writes `ResourceSpans` around the spans that share a resource.
-    fn close_group(&mut self, service: Option<&Service>, spans: &mut Writer) {
-        let Some(Service { namespace, dag_id }) = service.filter(|_| spans.len() > 0) else { return };
-        let resource = self.identity.span_resource(namespace, dag_id.as_ref());
-        self.request.reserve(spans.len() + RESOURCE_BYTES);
-        self.request.message(1, |out| {
-            out.message(1, |out| attributes(out, 1, &resource));
-            out.message(2, |out| {
-                scope(out);
-                out.append(spans);
-            });
-        });
-        spans.clear();
-    }
-
-    fn close_request(&mut self) {
-        if self.items > 0 {
-            let body = std::mem::take(&mut self.request).into_bytes();
-            self.done.push(Frame::new(Signal::Traces, body, std::mem::take(&mut self.items)));
-        }
+    fn resource(&self, identity: &Identity) -> Vec<Attribute> {
+        identity.span_resource(&self.namespace, self.dag_id.as_ref())
     }
 }
 

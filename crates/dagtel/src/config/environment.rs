@@ -101,6 +101,7 @@ impl Environment {
             protocol: self.read("OTEL_EXPORTER_OTLP_PROTOCOL", &mut Vec::new()),
             traces,
             metrics: self.signal("METRICS", problems),
+            logs: self.signal("LOGS", problems),
             metric_interval: self.milliseconds("OTEL_METRIC_EXPORT_INTERVAL", problems),
             service_name: self.get("OTEL_SERVICE_NAME").map(str::to_owned),
             resource: pairs("OTEL_RESOURCE_ATTRIBUTES", problems),

@@ -17,7 +17,7 @@ use super::{Environment, Said, SaidOfSignal};
 /// A file as long as this is none.
 const MOST: u64 = 1024 * 1024;
 /// The sections and their keys; `metrics_tags` has any.
-const SECTIONS: [(&str, &[&str]); 7] = [
+const SECTIONS: [(&str, &[&str]); 8] = [
     (
         "metrics",
         &[
@@ -49,6 +49,22 @@ const SECTIONS: [(&str, &[&str]); 7] = [
             "otel_cert_file",
             "otel_key_file",
             "loop_spans",
+            "otel_task_log_event",
+        ],
+    ),
+    (
+        "logs",
+        &[
+            "otel_on",
+            "otel_host",
+            "otel_port",
+            "otel_endpoint",
+            "otel_protocol",
+            "otel_ssl_active",
+            "otel_ca_file",
+            "otel_cert_file",
+            "otel_key_file",
+            "lifecycle",
         ],
     ),
     ("redaction", &["names", "patterns"]),
@@ -168,8 +184,13 @@ impl Reading<'_> {
             }
             "traces" => {
                 said.traces = self.signal(section);
+                said.task_log_event = self.yes_or_no(section, "otel_task_log_event").map(|(on, _)| on);
                 said.of_traces = self.values(section, &backends::TRACES);
                 said.loop_spans = self.share(section, "loop_spans");
+            }
+            "logs" => {
+                said.logs = self.signal(section);
+                said.lifecycle = self.yes_or_no(section, "lifecycle").map(|(on, _)| on);
             }
             "metrics_tags" => {
                 for key in section.table.keys() {

@@ -39,6 +39,11 @@
 //! otel_on = true                       # otel_host … otel_protocol and the files as above
 //! stdout_on = false
 //! loop_spans = 0.01                    # the share of passes of an engine's loops that are told (Builder::loop_spans)
+//! otel_task_log_event = false          # true: the last lines that a task logged are events of its span
+//!
+//! [logs]                               # lines that tasks log; they go where spans go unless it is said here
+//! otel_on = true                       # otel_host … otel_protocol and the files as above
+//! lifecycle = false                    # true: starts and ends of runs and tries are records too
 //!
 //! [redaction]                          # besides what is masked anyway (dagtel_core::redact)
 //! names = ["social_security_number"]   # attributes that are secret
@@ -64,8 +69,8 @@
 //! | variable | what it does here |
 //! |---|---|
 //! | `OTEL_SDK_DISABLED` | `true`: nothing is sent, and an engine records nothing |
-//! | `OTEL_TRACES_EXPORTER`, `OTEL_METRICS_EXPORTER` | `otlp`, `console` (standard output), for metrics `prometheus` (the agent's page), `none`, or a list. StatsD has a switch of its own |
-//! | `OTEL_EXPORTER_OTLP_[TRACES_\|METRICS_]ENDPOINT` | where to send; a list sends to each |
+//! | `OTEL_TRACES_EXPORTER`, `OTEL_METRICS_EXPORTER`, `OTEL_LOGS_EXPORTER` | `otlp`, `console` (standard output), for metrics `prometheus` (the agent's page), `none`, or a list. StatsD has a switch of its own |
+//! | `OTEL_EXPORTER_OTLP_[TRACES_\|METRICS_\|LOGS_]ENDPOINT` | where to send; a list sends to each |
 //! | `OTEL_EXPORTER_OTLP_[…]PROTOCOL` | `grpc` or `http/protobuf` |
 //! | `OTEL_EXPORTER_OTLP_[…]HEADERS` | `key=value`, by commas, values percent-encoded |
 //! | `OTEL_EXPORTER_OTLP_[…]TIMEOUT` | milliseconds of a request |
@@ -129,6 +134,12 @@ pub struct Config {
     pub value_length: Option<usize>,
     /// The share of passes of the engine's loops that are told as spans, from 0 to 1.
     pub loop_spans: f64,
+    /// What happens to log records. Where nobody says where they go, they go where spans do, or metrics if those are off.
+    pub logs: SignalConfig,
+    /// Whether starts and ends of runs and tries are log records too.
+    pub lifecycle: bool,
+    /// Whether the last lines that a try logged are events of its span.
+    pub task_log_event: bool,
     /// What names of metrics begin with, the dot included.
     pub prefix: String,
     /// How often metrics are sent.
@@ -211,6 +222,9 @@ pub(crate) struct Said {
     pub(crate) traces: SaidOfSignal,
     pub(crate) metrics: SaidOfSignal,
     pub(crate) loop_spans: Option<f64>,
+    pub(crate) logs: SaidOfSignal,
+    pub(crate) lifecycle: Option<bool>,
+    pub(crate) task_log_event: Option<bool>,
     pub(crate) prefix: Option<String>,
     pub(crate) metric_interval: Option<Duration>,
     pub(crate) tags: Vec<(String, String)>,
@@ -272,11 +286,25 @@ impl Config {
             statsd = Err(environment::DISABLED.to_owned());
             stdout.clear();
         }
+        let logs_said = said.logs.endpoints.is_some() || file.logs.endpoints.is_some();
+        let traces = SignalConfig::of(said.traces, file.traces, problems);
+        let metrics = SignalConfig::of(said.metrics, file.metrics, problems);
+        let mut logs = SignalConfig::of(said.logs, file.logs, problems);
+        if !logs_said {
+            let with = if traces.off.is_none() { &traces } else { &metrics };
+            logs.targets.clone_from(&with.targets);
+            if with.off.is_some() && logs.off.is_none() {
+                logs.off = Some("spans and metrics are off, and no receiver of logs is named".to_owned());
+            }
+        }
         Self {
             file: file_path,
             protocol: said.protocol,
-            traces: SignalConfig::of(said.traces, file.traces, problems),
-            metrics: SignalConfig::of(said.metrics, file.metrics, problems),
+            traces,
+            metrics,
+            logs,
+            lifecycle: file.lifecycle.unwrap_or(false),
+            task_log_event: file.task_log_event.unwrap_or(false),
             statsd,
             stdout,
             disabled: said.disabled,
@@ -311,6 +339,7 @@ impl Config {
         let signals = [
             (Signal::Traces, &self.traces),
             (Signal::Metrics, &self.metrics),
+            (Signal::Logs, &self.logs),
             (Signal::Events, &self.forward),
         ];
         for (signal, config) in signals {

@@ -11,18 +11,13 @@ impl Config {
     /// what processes put there does not stay.
     pub fn ships(&self, layout: &Layout) -> Vec<Destination> {
         let mut destinations: Vec<Destination> = Vec::new();
-        for (target, mut signals) in self.destinations() {
+        for (target, signals) in self.destinations() {
             let Target { endpoint, protocol, delivery } = target;
             let mut name = endpoint.to_string();
             if destinations.iter().any(|other| other.receiver.to_string() == name) {
                 // The same receiver in two ways, which are each at their own place in the outbox.
                 let words: Vec<_> = signals.iter().map(|signal| signal.as_str()).collect();
                 name = format!("{name}-{}", words.join("-"));
-            }
-            // Log records go where spans go, and where there are none where metrics go.
-            let main = if self.traces.off.is_none() { Signal::Traces } else { Signal::Metrics };
-            if signals.contains(&main) {
-                signals.push(Signal::Logs);
             }
             let receiver = Receiver::Otlp { endpoint, protocol, delivery };
             let mut destination = Destination::to(receiver, layout.shipped(&name));
@@ -45,10 +40,7 @@ impl Config {
 
     /// Whether anybody is sent this.
     pub fn sends(&self, signal: Signal) -> bool {
-        let by_otlp = self.destinations().iter().any(|(_, signals)| match signal {
-            Signal::Logs => signals.contains(&Signal::Traces) || signals.contains(&Signal::Metrics),
-            signal => signals.contains(&signal),
-        });
+        let by_otlp = self.destinations().iter().any(|(_, signals)| signals.contains(&signal));
         by_otlp || self.stdout.contains(&signal) || (signal == Signal::Metrics && self.statsd.is_ok())
     }
 }

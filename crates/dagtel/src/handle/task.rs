@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use dagtel_core::catalog::attribute;
-use dagtel_core::event::{Exception, TaskChange, TaskDetails, TaskState};
+use dagtel_core::event::{Exception, Severity, TaskChange, TaskDetails, TaskState};
 use dagtel_core::id::{RunIds, task_span_id, traceparent};
 use dagtel_core::key::RunKey;
 use dagtel_core::time::Timestamp;
@@ -12,6 +12,7 @@ use dagtel_core::value::{Attribute, Text, Value};
 
 use dagtel_proc::{Tracked, Usage};
 
+use super::log::TaskLogger;
 use super::run::dropped;
 use crate::context::otel_context;
 use crate::describe::{DagRun, TaskInstance};
@@ -32,8 +33,9 @@ struct Running {
     run: Arc<DagRun>,
     task: TaskInstance,
     started: Timestamp,
+    logger: TaskLogger,
     tracked: Option<Tracked>,
-    totals: Vec<Attribute>,
+    totals: Box<[Attribute]>,
 }
 
 impl TaskHandle {
@@ -48,7 +50,17 @@ impl TaskHandle {
         task: TaskInstance,
         started: Timestamp,
     ) -> Self {
-        Self(Some(Running { inner, run_key, run, task, started, tracked: None, totals: Vec::new() }))
+        let logger = TaskLogger::new(&inner, &run_key, &task.key);
+        Self(Some(Running {
+            inner,
+            run_key,
+            run,
+            task,
+            started,
+            logger,
+            tracked: None,
+            totals: Box::default(),
+        }))
     }
 
     /// Adds an attribute to the span.
@@ -57,6 +69,24 @@ impl TaskHandle {
             let attributes = vec![(key.into().into(), value.into())];
             running.report(TaskChange::Updated, TaskDetails { attributes, ..TaskDetails::default() });
         }
+    }
+
+    /// Logs a line of the try.
+    ///
+    /// ```
+    /// # use dagtel::{DagRun, Dagtel, Severity, TaskInstance};
+    /// # let task = Dagtel::off().start(DagRun::new("d", "r")).start(TaskInstance::new("t"));
+    /// task.log(Severity::Info, format!("{} rows loaded", 17));
+    /// ```
+    pub fn log(&self, severity: Severity, body: impl Into<Text>) {
+        if let Some(running) = &self.0 {
+            running.logger.log(severity, body);
+        }
+    }
+
+    /// What logs lines of the try elsewhere: on other threads, or while this handle is lent out.
+    pub fn logger(&self) -> TaskLogger {
+        self.0.as_ref().map(|running| running.logger.clone()).unwrap_or_default()
     }
 
     /// Reports that the try gave its worker back and waits for a trigger.
@@ -89,9 +119,9 @@ impl TaskHandle {
         let Some(running) = &mut self.0 else { return };
         let mut usage = running.tracked.take().map(Tracked::stop).unwrap_or_default();
         end.add_to(&mut usage);
-        running.used(&usage);
-        running.totals.push((attribute::PROCESS_EXIT_CODE, end.exit_code().into()));
-        running.totals.extend(end.pid.map(|pid| (attribute::PROCESS_PID, pid.into())));
+        let code = (attribute::PROCESS_EXIT_CODE, end.exit_code().into());
+        let pid = end.pid.map(|pid| (attribute::PROCESS_PID, pid.into()));
+        running.used(&usage, [code].into_iter().chain(pid));
         match end.death(&usage) {
             None => self.end(TaskState::Success, None),
             Some(death) => self.end(TaskState::Failed, Some(death)),
@@ -133,7 +163,7 @@ impl TaskHandle {
     fn end(&mut self, state: TaskState, error: Option<Exception>) {
         let Some(mut running) = self.0.take() else { return };
         if let Some(tracked) = running.tracked.take() {
-            running.used(&tracked.stop());
+            running.used(&tracked.stop(), []);
         }
         let now = running.inner.now();
         if !running.inner.is_heard() {
@@ -154,11 +184,13 @@ impl TaskHandle {
         });
     }
 
-    /// A context in which the try's span is the parent: SDK and `tracing` spans made in it belong to the try.
+    /// A context in which the try's span is the parent: SDK and `tracing` spans made in it belong to the try, and events of
+    /// `tracing` become its lines (feature `tracing`).
     pub fn context(&self) -> opentelemetry::Context {
         match &self.0 {
             Some(running) => {
-                otel_context(&running.run_key, task_span_id(&running.run_key, &running.task.key))
+                let span_id = task_span_id(&running.run_key, &running.task.key);
+                otel_context(&running.run_key, span_id).with_value(running.logger.clone())
             }
             None => opentelemetry::Context::current(),
         }
@@ -181,13 +213,13 @@ impl Running {
     }
 
     /// Keeps what the try used in all for the report of its end.
-    fn used(&mut self, usage: &Usage) {
-        self.totals = memory::resources_in_all(usage);
+    fn used(&mut self, usage: &Usage, more: impl IntoIterator<Item = Attribute>) {
+        self.totals = memory::resources_in_all(usage).into_iter().chain(more).collect();
         self.inner.memory.tell_peak(&self.run_key, &self.task.key, usage);
     }
 
     fn report_end(&mut self, at: Timestamp, state: TaskState, error: Option<Exception>) {
-        let attributes = std::mem::take(&mut self.totals);
+        let attributes = std::mem::take(&mut self.totals).into_vec();
         let details = TaskDetails { exception: error.map(Box::new), attributes, ..TaskDetails::default() };
         self.report_at(at, TaskChange::Finished(state), details);
     }

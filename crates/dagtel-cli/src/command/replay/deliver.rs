@@ -76,11 +76,9 @@ fn report(told: &Told, endpoint: &Endpoint) {
         let (dag_id, run_id) = (theme.clean(&run.dag_id), theme.clean(&run.run_id));
         terminal::say(&format!("trace {}  {dag_id} / {run_id}\n", ids.trace_id));
     }
-    terminal::say(&format!(
-        "delivered {} spans and {} metric points to {endpoint}\n",
-        items(Signal::Traces),
-        items(Signal::Metrics)
-    ));
+    let (spans, points, lines) = (items(Signal::Traces), items(Signal::Metrics), items(Signal::Logs));
+    let lines = if lines > 0 { format!(" and {lines} log records") } else { String::new() };
+    terminal::say(&format!("delivered {spans} spans and {points} metric points{lines} to {endpoint}\n"));
     for (anomaly, times) in &told.anomalies {
         terminal::note(&format!("note: {times} x {anomaly}"));
     }

@@ -1,6 +1,7 @@
 //! Printing instead of sending.
 
 use dagtel_otlp::{Frame, Signal};
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use prost::Message as _;
@@ -18,7 +19,10 @@ pub(super) fn json(frames: &[Frame]) -> bool {
             Signal::Traces => ExportTraceServiceRequest::decode(&*frame.body)
                 .ok()
                 .and_then(|request| serde_json::to_string(&request).ok()),
-            _ => ExportMetricsServiceRequest::decode(&*frame.body)
+            Signal::Logs | Signal::Events => ExportLogsServiceRequest::decode(&*frame.body)
+                .ok()
+                .and_then(|request| serde_json::to_string(&request).ok()),
+            Signal::Metrics => ExportMetricsServiceRequest::decode(&*frame.body)
                 .ok()
                 .and_then(|request| serde_json::to_string(&request).ok()),
         };
@@ -34,7 +38,11 @@ pub(super) fn tree(frames: &[Frame]) -> bool {
             Signal::Traces => {
                 ExportTraceServiceRequest::decode(&*frame.body).map(|request| store.add_traces(&request))
             }
-            _ => ExportMetricsServiceRequest::decode(&*frame.body).map(|request| store.add_metrics(&request)),
+            Signal::Metrics => {
+                ExportMetricsServiceRequest::decode(&*frame.body).map(|request| store.add_metrics(&request))
+            }
+            // A tree has no place for lines.
+            Signal::Logs | Signal::Events => continue,
         };
         if decoded.is_err() {
             return false;
