@@ -115,6 +115,8 @@ fn line(text: &str, start: usize, name: usize) -> Range<usize> {
 /// The user and the password of the URL whose `://` ends at `start`.
 pub(super) fn user(text: &str, start: usize) -> Option<Range<usize>> {
     let rest = &text[start..];
+    // Most URLs have none.
+    memchr::memchr(b'@', rest.as_bytes())?;
     let word = |letter: char| letter.is_whitespace() || matches!(letter, '"' | '\'' | '<' | '>' | '`' | '\\');
     let whole = &rest[..rest.find(word).unwrap_or(rest.len())];
     let authority = &whole[..whole.find(['/', '?', '#']).unwrap_or(whole.len())];

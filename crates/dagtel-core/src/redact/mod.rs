@@ -15,6 +15,7 @@ use std::ops::Range;
 use std::sync::{Arc, LazyLock};
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
+use memchr::memmem::Finder;
 use regex::{Regex, RegexBuilder};
 
 use self::name::Secrecy;
@@ -27,7 +28,7 @@ pub const MASK: &str = "***";
 /// A text that is shorter holds nothing that is found.
 const SHORTEST: usize = 5;
 /// Names of secrets in the middle of a text, by a part of them; then the whole name is judged.
-const NAMES: [&str; 19] = [
+const NAMES: [&str; 20] = [
     "passw",
     "passp",
     "passc",
@@ -47,6 +48,7 @@ const NAMES: [&str; 19] = [
     "cookie",
     "dsn",
     "sig",
+    "jwt",
 ];
 /// Addresses of web hooks: whoever knows the path may post.
 const HOOKS: [&str; 5] = [
@@ -67,7 +69,9 @@ static NEEDLES: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
     builder.ok()
 });
 /// What else opens a secret, by its place in this list.
-const MARKS: [&str; 5] = ["://", "bearer ", "basic ", "eyJ", "-----BEGIN"];
+const MARKS: [&str; 4] = ["bearer ", "basic ", "eyJ", "-----BEGIN"];
+/// And what stands before the user of a URL: so many texts have one that it is looked for by itself.
+static URL: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("://"));
 
 /// The rules by which secrets are found: those that are built in, and the deployment's own.
 #[derive(Clone, Debug, Default)]
@@ -224,9 +228,21 @@ fn may_hold(text: &str) -> bool {
     text.len() >= LONG || (text.len() >= SHORTEST && text.as_bytes().iter().any(sign))
 }
 
+/// Whether anything stands in a name that may make it one of a secret.
+fn names_a_secret(name: &str) -> bool {
+    let pass = || name.len() >= 4 && name.as_bytes()[name.len() - 4..].eq_ignore_ascii_case(b"pass");
+    NEEDLES.as_ref().is_some_and(|needles| needles.find(name).is_some()) || pass()
+}
+
 /// What the built-in rules find.
 fn built_in(text: &str, found: &mut Vec<Range<usize>>) {
+    for scheme in URL.find_iter(text.as_bytes()) {
+        found.extend(assigned::user(text, scheme + 3));
+    }
     let Some(needles) = &*NEEDLES else { return };
+    if needles.find(text).is_none() {
+        return;
+    }
     let mut judged = 0;
     for needle in needles.find_overlapping_iter(text) {
         let (start, end) = (needle.start(), needle.end());
@@ -251,9 +267,8 @@ fn built_in(text: &str, found: &mut Vec<Range<usize>>) {
             continue;
         }
         found.extend(match number - HOOKS.len() {
-            0 => assigned::user(text, end),
-            1 | 2 => token::after_scheme(text, end),
-            3 => token::json_token(text, start),
+            0 | 1 => token::after_scheme(text, end),
+            2 => token::json_token(text, start),
             _ => token::private_key(text, start),
         });
     }

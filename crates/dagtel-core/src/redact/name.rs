@@ -92,33 +92,26 @@ const ABOUT: [&str; 36] = [
     "method",
 ];
 
-/// The letters of each thing that makes a name secret, as a set of bits ([`letters`]). Most names have none of these sets,
+/// The letters of each thing that makes a name secret, as sets of bits ([`letters`]). Most names have none of these sets,
 /// and are done with after one pass.
-const SETS: [u32; 11] = {
-    const WORDS: [&[u8]; 11] = [
-        b"pas",
-        b"secrt",
-        b"crdential",
-        b"key",
-        b"tokn",
-        b"authoriz",
-        b"cokie",
-        b"dsn",
-        b"pwd",
-        b"jwt",
-        b"shared",
-    ];
-    let mut sets = [0; 11];
-    let mut n = 0;
-    while n < WORDS.len() {
-        sets[n] = letters(WORDS[n]);
-        n += 1;
-    }
-    // `auth` is a word of its own, `conn_str` and `sig` and `creds` have few letters.
-    sets[5] = letters(b"auth");
-    sets
-};
-const FEW: [u32; 4] = [letters(b"constr"), letters(b"sig"), letters(b"creds"), letters(b"amzsigntur")];
+const SETS: [u32; 16] = [
+    letters(b"pas"),
+    letters(b"secrt"),
+    letters(b"crdential"),
+    letters(b"key"),
+    letters(b"tokn"),
+    letters(b"auth"),
+    letters(b"cokie"),
+    letters(b"dsn"),
+    letters(b"pwd"),
+    letters(b"jwt"),
+    letters(b"shared"),
+    letters(b"constr"),
+    letters(b"sig"),
+    letters(b"creds"),
+    letters(b"amzsigntur"),
+    letters(b"passphrase"),
+];
 
 /// The letters that are in a text, whatever their case. Other characters set some bit as well, so it is only good for
 /// saying that a letter is not there.
@@ -134,10 +127,12 @@ const fn letters(text: &[u8]) -> u32 {
 /// What a name says of its value; `None` when it says nothing.
 pub(super) fn secrecy(name: &str) -> Option<Secrecy> {
     let there = letters(name.as_bytes());
-    let may_be = SETS.iter().chain(&FEW).any(|set| there & set == *set);
-    if may_be { judge(name) } else { None }
+    // Without an early end, so that all are compared at once.
+    let may_be = SETS.iter().fold(false, |may_be, set| may_be | (there & set == *set));
+    if may_be && super::names_a_secret(name) { judge(name) } else { None }
 }
 
+#[cold]
 fn judge(name: &str) -> Option<Secrecy> {
     let words = words(name);
     let words: Vec<&str> = words.split(' ').filter(|word| !word.is_empty()).collect();

@@ -145,7 +145,7 @@ fn executor_span(task: &ClosedTry, ids: &RunIds) -> Option<Span> {
     let name = name(names::EXECUTOR, executor, UNMAPPED);
     let (events, links, status) = (Vec::new(), Vec::new(), Status::Unset);
     let span_id = executor_span_id(&task.run, &task.key);
-    Some(Parts { own, events, links, dropped_links: 0, status, name, start, end }.span(
+    Some(Parts { own, events, dropped_lines: 0, links, dropped_links: 0, status, name, start, end }.span(
         &task.run,
         ids.trace_id,
         span_id,
