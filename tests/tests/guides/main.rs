@@ -43,6 +43,7 @@ guides! {
     inside_a_task: "inside-a-task.md";
     cardinality: "cardinality.md";
     collector: "collector.md";
+    from_statsd: "from-statsd.md";
     usage_events: "usage-events.md";
 }
 
