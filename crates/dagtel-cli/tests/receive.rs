@@ -30,27 +30,31 @@ impl Agent {
         command.args(["agent", "--receive", "127.0.0.1:0", "--http-port", "0", "--spool"]).arg(spool);
         // Nobody listens there, and nobody has to.
         command.args(["--endpoint", "http://127.0.0.1:9"]);
-        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-        let mut said = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
-        let mut after =
-            |what: &str| said.find_map(|line| line.strip_prefix(what).map(str::to_owned)).unwrap();
+        let mut child =
+            command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the agent starts");
+        let mut said =
+            BufReader::new(child.stderr.take().expect("it is piped")).lines().map_while(Result::ok);
+        let mut after = |what: &str| {
+            said.find_map(|line| line.strip_prefix(what).map(str::to_owned)).expect("the agent says it")
+        };
         let serves = after("serving http://");
-        let receives = after("receiving events at ").parse().unwrap();
+        let receives = after("receiving events at ").parse().expect("an endpoint");
         // It must never wait for somebody to read what it says.
         std::thread::spawn(move || said.for_each(drop));
         Self { child, receives, serves: serves.trim_end_matches("/metrics").to_owned() }
     }
 
     fn page(&self) -> String {
-        let mut stream = TcpStream::connect(&self.serves).unwrap();
-        write!(stream, "GET /metrics HTTP/1.1\r\nhost: agent\r\nconnection: close\r\n\r\n").unwrap();
+        let mut stream = TcpStream::connect(&self.serves).expect("the agent serves");
+        write!(stream, "GET /metrics HTTP/1.1\r\nhost: agent\r\nconnection: close\r\n\r\n")
+            .expect("it reads");
         let mut page = String::new();
-        stream.read_to_string(&mut page).unwrap();
+        stream.read_to_string(&mut page).expect("it answers");
         page
     }
 
     fn send(&self, signal: Signal, body: Vec<u8>) -> Verdict {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async {
             Exporter::new(self.receives.clone(), Protocol::Grpc).send(signal, body.into()).await
         })
