@@ -1,6 +1,7 @@
 //! The same runs under Airflow's own OpenTelemetry, for comparison: nothing is asserted of it but that it was on.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
 use dagtel_system_tests::jaeger::Span;
 use dagtel_system_tests::wait;
@@ -33,16 +34,29 @@ fn beside_airflows_own_opentelemetry() {
         deployment.check(&rows, row(&rows, "fails", RUN), &[]),
         deployment.check(&rows, row(&rows, "kinds", RUN), &["task_run.inner", "by_hand"]),
     ];
-    // It sends when its processes feel like it; a run's own span comes last.
-    let theirs = wait::until("Airflow's own spans of both runs", SOON, || {
-        let traces = deployment.stack.traces().traces_of(SERVICE, 100)?;
-        let spans: Vec<Span> = traces.into_iter().flat_map(|trace| trace.spans).collect();
-        let spans: Vec<Span> = spans.into_iter().filter(|span| span.service == SERVICE).collect();
-        let runs = spans.iter().filter(|span| span.operation.starts_with("dag_run.")).count();
-        if runs == 2 { Ok(spans) } else { Err(format!("{runs} runs, {} spans", spans.len())) }
-    });
+    let theirs = settled_spans(&deployment);
     let ours: Vec<Span> = shown.iter().flat_map(|shown| shown.trace.spans.clone()).collect();
     table(&shown, &ours, &theirs);
+}
+
+/// Airflow's own spans, once none has come for a while: it sends when its processes feel like it.
+fn settled_spans(deployment: &Deployment) -> Vec<Span> {
+    const QUIET: Duration = Duration::from_secs(15);
+    let mut last = (Instant::now(), 0);
+    wait::until("Airflow's own spans", 2 * SOON, || {
+        let traces = deployment.stack.traces().traces_of(SERVICE, 100)?;
+        let spans = traces.into_iter().flat_map(|trace| trace.spans);
+        let spans: Vec<Span> = spans.filter(|span| span.service == SERVICE).collect();
+        if spans.len() != last.1 {
+            last = (Instant::now(), spans.len());
+        }
+        let runs = spans.iter().filter(|span| span.operation.starts_with("dag_run.")).count();
+        if runs == 2 && last.0.elapsed() > QUIET {
+            Ok(spans)
+        } else {
+            Err(format!("{runs} runs, {} spans", last.1))
+        }
+    })
 }
 
 fn table(shown: &[Shown], ours: &[Span], theirs: &[Span]) {
@@ -78,6 +92,9 @@ fn table(shown: &[Shown], ours: &[Span], theirs: &[Span]) {
     });
     line("Jaeger warnings", |spans| spans.iter().map(|span| span.warnings.len()).sum());
     println!("Airflow has no span for: {}", their_missing.join(", "));
+    let mut names = BTreeMap::<&str, usize>::new();
+    theirs.iter().for_each(|span| *names.entry(&span.operation).or_default() += 1);
+    println!("Airflow's spans: {names:?}");
     assert!(our_missing.is_empty());
 }
 
