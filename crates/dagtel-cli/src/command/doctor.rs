@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use dagtel::config::{Config, Target};
+use dagtel::config::{Config, SignalConfig, Target};
 use dagtel_core::catalog::registry::Source;
 use dagtel_drain::Layout;
 use dagtel_otlp::Signal;
@@ -73,6 +73,13 @@ fn look(options: &Options, config: &Config) -> anyhow::Result<Vec<Finding>> {
     for (what, signal, of) in signals.into_iter().chain(events) {
         match &of.off {
             Some(reason) => findings.push(good(what, format!("off: {reason}"))),
+            // They are asked once.
+            None if signal == Signal::Logs && shares(&config.traces, of) => {
+                findings.push(good(what, "where spans go".to_owned()));
+            }
+            None if signal == Signal::Logs && shares(&config.metrics, of) => {
+                findings.push(good(what, "where metrics go".to_owned()));
+            }
             None => {
                 findings.extend(of.targets.iter().map(|to| runtime.block_on(ask(what, signal, to, config))))
             }
@@ -87,6 +94,11 @@ fn look(options: &Options, config: &Config) -> anyhow::Result<Vec<Finding>> {
     }
     findings.push(page(config));
     Ok(findings)
+}
+
+/// Whether log records go just where another signal goes.
+fn shares(other: &SignalConfig, logs: &SignalConfig) -> bool {
+    other.off.is_none() && other.targets == logs.targets
 }
 
 /// Sends a request without data, as the agent would.
