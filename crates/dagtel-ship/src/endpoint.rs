@@ -93,7 +93,10 @@ impl FromStr for Endpoint {
             Some("http" | "https") => {}
             _ => return Err(EndpointError::NoScheme(own())),
         }
-        if uri.host().is_none_or(str::is_empty) {
+        let (host, authority) = (uri.host().unwrap_or_default(), uri.authority());
+        // `Uri` takes any text behind the colon, and then says that there is no port.
+        let port = authority.and_then(|authority| authority.as_str().strip_prefix(host)).unwrap_or_default();
+        if host.is_empty() || (!port.is_empty() && uri.port_u16().is_none()) {
             return Err(EndpointError::NoUrl(own()));
         }
         if uri.query().is_some() {
@@ -149,6 +152,8 @@ mod tests {
         assert!(secret.contains("HEADERS") && !secret.contains("s3cret"), "{secret}");
         assert!(read("").unwrap_err().contains("no URL"));
         assert!(read("http://").unwrap_err().contains("no URL"));
+        assert!(read("https://c:4317x").unwrap_err().contains("no URL"), "a port that is none");
+        assert_eq!(read("http://[::1]:4317").unwrap(), "http://[::1]:4317");
     }
 
     #[test]
