@@ -6,10 +6,14 @@ python3 exec_terminal.py COMMAND WORD…
 import os
 import pty
 import select
+import signal
 import sys
 
 pid, terminal = pty.fork()
 if pid == 0:
+    # Whoever runs the tests may ignore what keys send, as the jobs of a script do.
+    for key in (signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP):
+        signal.signal(key, signal.SIG_DFL)
     os.execvp("sh", ["sh", "-c", sys.argv[1]])
 shown = b""
 for word in sys.argv[2:]:
