@@ -156,7 +156,7 @@ fn an_agent_that_cannot_begin_says_what_and_how_to_mend_it() {
         (spool("newer"), path("newer/journal"), "use the newer program", 1),
         (spool("linked"), path("linked/journal"), "name the directory it points to", 1),
         (with("--endpoint", "nonsense"), "nonsense".into(), "like http://127.0.0.1:4317", 2),
-        (with("--endpoint", "https://c:4317"), "https://c:4317".into(), "by http://", 2),
+        (with("--endpoint", "https://c:4317x"), "https://c:4317x".into(), "like http", 2),
         (with("--protocol", "http/json"), "http/json".into(), "use grpc or http/protobuf", 2),
         (Vec::new(), "no spool directory".into(), "--spool", 1),
     ];

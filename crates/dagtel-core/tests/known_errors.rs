@@ -53,3 +53,25 @@ fn a_try_whose_start_only_the_roster_knows_comes_out_once() {
     let tries = changes.iter().filter(|change| matches!(change, Change::Try(_)));
     assert_eq!(tries.count(), 1);
 }
+
+#[test]
+fn a_killed_try_that_the_engine_lists_as_failed_is_still_a_lost_process() {
+    use dagtel_core::signal::spans;
+    let kinds = |ends: &[(Truth, TaskState)]| {
+        let mut fold = fold();
+        apply(&mut fold, 1, Truth::Reported, task(TaskChange::Started));
+        for &(truth, state) in ends {
+            apply(&mut fold, 2, truth, task(TaskChange::Finished(state)));
+        }
+        let kind = |span: dagtel_core::signal::Span| {
+            let found = span.attributes.iter().find(|(key, _)| key == "error.type");
+            found.map(|(_, value)| format!("{value:?}"))
+        };
+        spans(fold.finish()).filter_map(kind).collect::<Vec<_>>()
+    };
+    let (failed, lost) = (TaskState::Failed, TaskState::Lost);
+    let killed = kinds(&[(Truth::Inferred, lost), (Truth::Roster, failed)]);
+    assert!(killed.len() == 1 && killed[0].contains("process_lost"), "{killed:?}");
+    let spoke = kinds(&[(Truth::Inferred, lost), (Truth::Reported, failed), (Truth::Roster, failed)]);
+    assert!(spoke.len() == 1 && spoke[0].contains("_OTHER"), "{spoke:?}");
+}

@@ -76,6 +76,8 @@ pub struct ClosedTry {
     pub state: TaskState,
     /// How strongly the end is known.
     pub truth: Truth,
+    /// Whether its process was gone without a word: of a failure nobody may know more than that.
+    pub silent: bool,
     /// When it was scheduled, if anybody said so.
     pub scheduled: Option<Timestamp>,
     /// When it was queued, if anybody said so.

@@ -159,6 +159,7 @@ fn closed_try(
         span_id: task.span_id(),
         state: end.state,
         truth: end.truth,
+        silent: end.truth == Truth::Inferred || task.is_silent(),
         scheduled: task.scheduled.map(|told| told.at),
         queued: task.queued.map(|told| told.at),
         started: task.started.map(|told| told.at),

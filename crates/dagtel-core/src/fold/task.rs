@@ -32,6 +32,10 @@ pub(crate) struct Try {
     pub(crate) queued: Option<Told>,
     pub(crate) started: Option<Told>,
     pub(crate) end: Option<TryEnd>,
+    /// Its own process said how it ended.
+    spoke: bool,
+    /// It was concluded from silence that it ended.
+    fell_silent: bool,
     /// Deferrals (`true`) and resumptions (`false`).
     pub(crate) pauses: Vec<(Timestamp, bool)>,
     pub(crate) exceptions: Vec<(Timestamp, Box<Exception>)>,
@@ -69,6 +73,8 @@ impl Try {
             queued: None,
             started: None,
             end: None,
+            spoke: false,
+            fell_silent: false,
             pauses: Vec::new(),
             exceptions: Vec::new(),
             layers: Layers::default(),
@@ -120,6 +126,11 @@ impl Try {
         Ok(())
     }
 
+    /// Whether its process was gone without a word, whoever said afterwards how it ended.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.fell_silent && !self.spoke
+    }
+
     /// Airflow's word for the state it is in, `None` when nothing is known of it.
     pub(crate) fn state_now(&self) -> Option<&'static str> {
         if let Some(end) = &self.end {
@@ -144,6 +155,8 @@ impl Try {
             TaskChange::Deferred => insert(&mut self.pauses, (at, true), 2 * EXCEPTIONS),
             TaskChange::Resumed => insert(&mut self.pauses, (at, false), 2 * EXCEPTIONS),
             TaskChange::Finished(state) => {
+                self.spoke |= truth == Truth::Reported;
+                self.fell_silent |= truth == Truth::Inferred;
                 tell_by(&mut self.end, TryEnd { truth, at, state: *state }, first_end, |end| end.truth)
             }
             TaskChange::Updated => Merged::Known,

@@ -74,7 +74,13 @@ fn run_span(run: ClosedRun, ids: &RunIds) -> Span {
     own.put(attribute::CICD_PIPELINE_NAME, run.key.dag_id.clone());
     own.put(attribute::CICD_PIPELINE_RUN_ID, run.key.run_id.clone());
     own.put(attribute::CICD_PIPELINE_RESULT, SmolStr::new_static(run.state.cicd_result()));
-    let status = status(run.state.is_error(), run.truth, run.state.as_str(), &run.exceptions, &mut own);
+    let status = status(
+        run.state.is_error(),
+        run.truth == Truth::Inferred,
+        run.state.as_str(),
+        &run.exceptions,
+        &mut own,
+    );
     let mut events = Vec::with_capacity(2 + run.exceptions.len());
     events.extend(run.queued.map(|at| plain(at, event::QUEUED)));
     events.extend(run.started.map(|at| plain(at, event::STARTED)));
@@ -94,7 +100,7 @@ fn task_span(task: ClosedTry, ids: &RunIds) -> Span {
     if !task.links.unresolved.is_empty() {
         own.put(attribute::UPSTREAM_TASK_IDS, task.links.unresolved);
     }
-    let status = status(task.state.is_error(), task.truth, task.state.as_str(), &task.exceptions, &mut own);
+    let status = status(task.state.is_error(), task.silent, task.state.as_str(), &task.exceptions, &mut own);
     let mut events = Vec::with_capacity(3 + task.pauses.len() + task.exceptions.len());
     events.extend(task.scheduled.map(|at| plain(at, event::SCHEDULED)));
     events.extend(task.queued.map(|at| plain(at, event::QUEUED)));
@@ -209,7 +215,7 @@ fn resources(own: &mut Own, resources: Resources) {
 /// The status, and `error.type` beside it.
 pub(super) fn status(
     error: bool,
-    truth: Truth,
+    silent: bool,
     state: &'static str,
     exceptions: &[(Timestamp, Box<Exception>)],
     own: &mut Own,
@@ -219,8 +225,11 @@ pub(super) fn status(
     }
     let last = exceptions.last().map(|(_, exception)| exception);
     let kind = last.map(|exception| exception.kind.clone()).filter(|kind| !kind.is_empty());
-    let silent = truth == Truth::Inferred || state == TaskState::Lost.as_str();
-    let fallback = if silent { error_type::PROCESS_LOST } else { error_type::OTHER };
+    let fallback = if silent || state == TaskState::Lost.as_str() {
+        error_type::PROCESS_LOST
+    } else {
+        error_type::OTHER
+    };
     own.put(attribute::ERROR_TYPE, kind.unwrap_or(SmolStr::new_static(fallback)));
     let message = last.map(|exception| exception.message.clone()).filter(|message| !message.is_empty());
     Status::Error(message.unwrap_or(SmolStr::new_static(state)))

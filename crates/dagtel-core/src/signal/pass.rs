@@ -6,7 +6,7 @@ use super::map::{SHORTEST, exception, status};
 use super::own::Own;
 use super::span::Span;
 use crate::catalog::{EngineLoop, attribute};
-use crate::event::{Exception, RunState, Truth};
+use crate::event::{Exception, RunState};
 use crate::guard::AdmittedPass;
 use crate::id::PassKey;
 use crate::time::Timestamp;
@@ -53,7 +53,7 @@ pub fn pass_spans(pass: AdmittedPass) -> impl Iterator<Item = Span> {
         let is_pass = told.place == 0;
         let mut own = Own::default();
         let (failed, exceptions) = (RunState::Failed.as_str(), told.exception.as_slice());
-        let status = status(!exceptions.is_empty(), Truth::Reported, failed, exceptions, &mut own);
+        let status = status(!exceptions.is_empty(), false, failed, exceptions, &mut own);
         if is_pass && dropped > 0 {
             own.put(attribute::DROPPED_STEPS, dropped);
         }
