@@ -183,6 +183,10 @@ impl Drop for Terminal {
         let _ = self.shell.wait();
         if std::thread::panicking() {
             println!("everything that was printed:\n{}", self.log());
+            let entries = fs::read_dir(self.work()).into_iter().flatten().flatten().map(|entry| entry.path());
+            for file in entries.filter(|path| path.extension().is_some_and(|extension| extension == "log")) {
+                println!("{}:\n{}", file.display(), fs::read_to_string(&file).unwrap_or_default());
+            }
         }
     }
 }
