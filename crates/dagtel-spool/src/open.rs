@@ -65,7 +65,12 @@ fn make(fs: &dyn Fs, path: &Path) -> Result<bool, OpenError> {
             let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
             let Some(parent) = parent else { return Err(OpenError::io(path, error)) };
             make(fs, parent)?;
-            fs.create_dir(path).map_err(|error| OpenError::io(path, error)).map(|()| true)
+            match fs.create_dir(path) {
+                Ok(()) => Ok(true),
+                // Another process that starts as well was faster.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+                Err(error) => Err(OpenError::io(path, error)),
+            }
         }
         // A system that is read-only says so even where the directory is there.
         Err(_) if fs.metadata(path).is_ok() => Ok(false),

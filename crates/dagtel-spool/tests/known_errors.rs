@@ -77,3 +77,20 @@ fn taking_back_a_record_leaves_the_unsynced_ones() {
     let found = read_all(&mut open(&fs, Durability::Interval).reader());
     assert_eq!(found.payloads(), [&b"first, and not synced yet"[..], b"third"]);
 }
+
+#[test]
+fn processes_that_start_at_once_make_the_same_directories() {
+    let root = tempfile::tempdir().unwrap();
+    for round in 0..200 {
+        let path = root.path().join(format!("{round}/state/dagtel/spool"));
+        let barrier = std::sync::Barrier::new(4);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    barrier.wait();
+                    dagtel_spool::prepare_directory(&path).expect("whoever makes it, it is there");
+                });
+            }
+        });
+    }
+}
