@@ -80,8 +80,24 @@ impl Agent {
     /// When it cannot be started, or does not serve.
     pub fn start_serving_at(spool: &Path, endpoint: &str, port: u16) -> (Self, SocketAddr) {
         let mut command = dagtel();
-        arguments(&mut command, spool, endpoint).stdout(Stdio::null()).stderr(Stdio::piped());
+        arguments(&mut command, spool, endpoint);
+        Self::serve(command, port)
+    }
+
+    /// Starts one with nothing but its defaults, which exports metrics every 10 s, and returns where it serves `/metrics`.
+    ///
+    /// # Panics
+    /// When it cannot be started, or does not serve.
+    pub fn start_serving_by_default(spool: &Path, endpoint: &str) -> (Self, SocketAddr) {
+        let mut command = dagtel();
+        command.args(["agent", "--endpoint", endpoint, "--spool"]).arg(spool);
+        Self::serve(command, 0)
+    }
+
+    fn serve(mut command: Command, port: u16) -> (Self, SocketAddr) {
         command
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
             .env("DAGTEL_AGENT_HTTP_SERVER__ON", "true")
             .env("DAGTEL_AGENT_HTTP_SERVER__PORT", port.to_string());
         let mut agent = Self::spawn(&mut command);

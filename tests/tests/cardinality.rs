@@ -19,7 +19,8 @@ use dagtel_system_tests::wait::until;
 /// After this long the test has hung.
 const HUNG: Duration = Duration::from_secs(600);
 const PAGE_BYTES: usize = 8 << 20;
-const RESIDENT_KIB: u64 = 128 << 10;
+/// The code alone of a debug build is 13 MiB more.
+const RESIDENT_KIB: u64 = if cfg!(debug_assertions) { 144 << 10 } else { 128 << 10 };
 /// The engine waits while so many segments wait for the agent: this is no test of a full disk.
 const SEGMENTS: usize = 16;
 
@@ -62,7 +63,7 @@ fn a_million_dags_stay_within_memory_and_page() {
     let spool = tempfile::tempdir().unwrap();
     let receiver = ReceiverThread::start(ReceiverOptions::any_port(), |_: Received| Answer::Accept).unwrap();
     let endpoint = format!("http://{}", receiver.grpc_addr().unwrap());
-    let (agent, at) = Agent::start_serving(spool.path(), &endpoint);
+    let (agent, at) = Agent::start_serving_by_default(spool.path(), &endpoint);
     let counted = format!("\nairflow_ti_start_total{{overflow=\"true\"}} {}.0\n", dags - TAG_SETS as u64);
     let (began, mut took, mut largest) = (Instant::now(), Vec::new(), 0);
     std::thread::scope(|scope| {
