@@ -17,7 +17,8 @@ class Waits(BaseOperator):
     """Gives its worker back until a trigger fires."""
 
     def execute(self, context):
-        self.defer(trigger=TimeDeltaTrigger(timedelta(seconds=1)), method_name="resume")
+        # As long as `Looks` waits: Airflow fails a task that is queued again before its scheduler has read its first end.
+        self.defer(trigger=TimeDeltaTrigger(timedelta(seconds=15)), method_name="resume")
 
     def resume(self, context, event=None):
         time.sleep(0.2)
