@@ -1,6 +1,7 @@
 //! Runs whose tasks are spread over hosts, and what is killed meanwhile: one whole trace each, everything counted once.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use dagtel::core::id::{RunIds, task_span_id};
@@ -71,6 +72,12 @@ fn restart(part: &mut dagtel_system_tests::part::Part) {
     part.start();
 }
 
+/// An engine on each host, which only reports.
+fn engines(fleet: &Fleet) -> Vec<Dagtel> {
+    let engine = |spool: &Path| Dagtel::builder("engine").spool(spool).reporter().expect("a new directory");
+    fleet.hosts.iter().map(|host| engine(&host.spool)).collect()
+}
+
 /// Runs in step, so that each is under way whenever something is killed.
 fn spread_over_hosts(
     dag_id: &'static str,
@@ -78,11 +85,7 @@ fn spread_over_hosts(
     mut kill: impl FnMut(&mut Fleet, usize) -> usize,
 ) {
     let began = Instant::now();
-    let hosts: Vec<_> = fleet
-        .hosts
-        .iter()
-        .map(|host| Dagtel::builder("engine").spool(&host.spool).reporter().expect("a new directory"))
-        .collect();
+    let hosts = engines(fleet);
     // The scheduler is on the first host; the tasks of a run change hosts from one to the next.
     let described: Vec<_> = (0..RUNS).map(|n| DagRun::new(dag_id, format!("run-{n}"))).collect();
     let runs: Vec<_> = described.iter().map(|run| hosts[0].start(run.clone())).collect();
@@ -223,11 +226,7 @@ fn every_failed_run_is_kept_and_a_share_of_the_others() {
     let shape = Shape { hosts: 2, gateways: 2, environment, ..Shape::default() };
     let Some(fleet) = Fleet::start("sampling", &shape) else { return };
     let began = Instant::now();
-    let hosts: Vec<_> = fleet
-        .hosts
-        .iter()
-        .map(|host| Dagtel::builder("engine").spool(&host.spool).reporter().expect("a new directory"))
-        .collect();
+    let hosts = engines(&fleet);
     for n in 0..SAMPLED_RUNS {
         let described = DagRun::new("sampling", format!("run-{n}"));
         let run = hosts[0].start(described.clone());

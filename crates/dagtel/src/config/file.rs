@@ -16,61 +16,28 @@ use super::{Environment, Said, SaidOfSignal};
 
 /// A file as long as this is none.
 const MOST: u64 = 1024 * 1024;
+/// The keys of each of the three signals: where it goes.
+const SIGNAL: &[&str] = &[
+    "otel_on",
+    "otel_host",
+    "otel_port",
+    "otel_endpoint",
+    "otel_protocol",
+    "otel_ssl_active",
+    "otel_ca_file",
+    "otel_cert_file",
+    "otel_key_file",
+];
 /// The sections and their keys; `metrics_tags` has any.
-const SECTIONS: [(&str, &[&str]); 8] = [
-    (
-        "metrics",
-        &[
-            "otel_on",
-            "otel_host",
-            "otel_port",
-            "otel_endpoint",
-            "otel_protocol",
-            "otel_ssl_active",
-            "otel_ca_file",
-            "otel_cert_file",
-            "otel_key_file",
-            "otel_prefix",
-            "otel_interval_milliseconds",
-            "otel_service",
-        ],
-    ),
+const SECTIONS: [(&str, &[&[&str]]); 8] = [
+    ("metrics", &[SIGNAL, &["otel_prefix", "otel_interval_milliseconds", "otel_service"]]),
     ("metrics_tags", &[]),
-    (
-        "traces",
-        &[
-            "otel_on",
-            "otel_host",
-            "otel_port",
-            "otel_endpoint",
-            "otel_protocol",
-            "otel_ssl_active",
-            "otel_ca_file",
-            "otel_cert_file",
-            "otel_key_file",
-            "loop_spans",
-            "otel_task_log_event",
-        ],
-    ),
-    (
-        "logs",
-        &[
-            "otel_on",
-            "otel_host",
-            "otel_port",
-            "otel_endpoint",
-            "otel_protocol",
-            "otel_ssl_active",
-            "otel_ca_file",
-            "otel_cert_file",
-            "otel_key_file",
-            "lifecycle",
-        ],
-    ),
-    ("redaction", &["names", "patterns"]),
-    ("http_server", &["on", "host", "port"]),
-    ("spool", &["dir"]),
-    ("agent", &["adoption", "shutdown_deadline", "forward", "receive", "grace", "patience"]),
+    ("traces", &[SIGNAL, &["loop_spans", "otel_task_log_event"]]),
+    ("logs", &[SIGNAL, &["lifecycle"]]),
+    ("redaction", &[&["names", "patterns"]]),
+    ("http_server", &[&["on", "host", "port"]]),
+    ("spool", &[&["dir"]]),
+    ("agent", &[&["adoption", "shutdown_deadline", "forward", "receive", "grace", "patience"]]),
 ];
 
 /// The file that is named, or the usual one if it is there.
@@ -158,7 +125,7 @@ impl Reading<'_> {
                 continue;
             };
             let more = backends::of_section(section).iter().map(|(key, _)| *key);
-            let keys = keys.iter().copied().chain(more);
+            let keys = keys.iter().copied().flatten().copied().chain(more);
             let unknown = |key: &str| *section != "metrics_tags" && keys.clone().all(|known| known != key);
             for key in table.keys().filter(|key| unknown(key.get_ref())) {
                 let nearest = nearest(key.get_ref(), keys.clone());
