@@ -106,9 +106,16 @@ impl Fleet {
         let configuration = if shape.kafka { "kafka-agent.yaml" } else { "agent.yaml" };
         let hosts =
             (0..shape.hosts).map(|n| Host::start(&at(format!("host-{n}")), configuration, sends.clone()));
+        let hosts = hosts.collect();
+        let gateways: Vec<_> = gateways.into_iter().map(|(gateway, _)| gateway).collect();
+        if shape.kafka {
+            gateways
+                .iter()
+                .for_each(|gateway| gateway.wait_for_partitions(kafka::ALL_PARTITIONS / gateways.len()));
+        }
         Some(Self {
-            hosts: hosts.collect(),
-            gateways: gateways.into_iter().map(|(gateway, _)| gateway).collect(),
+            hosts,
+            gateways,
             kafka: broker.map(|(part, _)| part),
             jaeger,
             query: backend.jaeger_query,
@@ -203,6 +210,17 @@ impl Gateway {
         let mut collector = collector("gateway", &setup, &ports, directory);
         collector.start();
         (Self { agent, collector, metrics: ports.metrics, own: ports.collector_self }, ports)
+    }
+
+    /// A collector is ready before Kafka has given it its share.
+    #[track_caller]
+    fn wait_for_partitions(&self, share: usize) {
+        wait_for("a share of the partitions", share as f64, Duration::from_secs(60), || {
+            let page = page(self.own)?;
+            let [started, closed] = ["start", "close"]
+                .map(|what| total(&page, &format!("otelcol_kafka_receiver_partition_{what}_total")));
+            Ok(started - closed)
+        });
     }
 }
 

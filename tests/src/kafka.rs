@@ -11,7 +11,9 @@ use crate::ports::free;
 /// Any identity will do: nobody else is in its cluster.
 const CLUSTER: &str = "ZGFndGVsLXRlc3QtY2x1cw";
 /// Partitions of each topic.
-const PARTITIONS: &str = "8";
+const PARTITIONS: usize = 8;
+/// Partitions of all topics.
+pub(crate) const ALL_PARTITIONS: usize = PARTITIONS * TOPICS.len();
 /// What the shipped configurations send and read.
 const TOPICS: [&str; 4] = ["dagtel_events", "dagtel_spans", "dagtel_metrics", "dagtel_logs"];
 
@@ -64,7 +66,12 @@ pub(crate) fn create_topics(directory: &Path, port: u16) {
     let create = |topic: &str| -> Child {
         let mut command = Command::new(parts::find(&parts::KAFKA));
         command.args(["org.apache.kafka.tools.TopicCommand", "--create", "--topic", topic]);
-        command.args(["--partitions", PARTITIONS, "--bootstrap-server", &format!("127.0.0.1:{port}")]);
+        command.args([
+            "--partitions",
+            &PARTITIONS.to_string(),
+            "--bootstrap-server",
+            &format!("127.0.0.1:{port}"),
+        ]);
         command.stdout(Stdio::null()).stderr(tools_log(directory));
         command.spawn().expect("Kafka's tool can be started")
     };
