@@ -1,8 +1,8 @@
 """What a hook costs Airflow, in microseconds: `python benchmarks/hook_cost.py [runs]`, with Airflow installed.
 
-Hooks of tasks are called as Airflow calls them, through its listener manager, in a process that was forked for them. Such a
-process pays for every page of memory that it touches first, so the same calls without the plugin stand beside them, and the
-same again in the same process. Hooks of runs get a DAG of fifty tasks.
+Hooks of tasks are called as Airflow calls them, through its listener manager: many in one process, which is what the code
+takes, and in a process that was forked for one task, as Airflow runs it. Such a process pays for every page of memory that it
+touches first, so the same calls without the plugin stand beside them. Hooks of runs get a DAG of fifty tasks.
 """
 
 import gc
@@ -55,16 +55,19 @@ def timed(call, **arguments):
     return passed / 1e3, used / 1e3
 
 
+def of_a_task(hook, number):
+    """The times of both hooks of a task."""
+    ti = task_instance(number)
+    running = timed(hook.on_task_instance_running, previous_state=None, task_instance=ti)
+    return [running, timed(hook.on_task_instance_success, previous_state=None, task_instance=ti)]
+
+
 def in_a_task_process(hook, number):
-    """The times of both hooks of a task, measured in the process that runs it: the first time, and three times more."""
+    """The same, measured in a process that is forked for the task."""
     read, write = os.pipe()
     pid = os.fork()
     if pid == 0:
-        ti = task_instance(number)
-        told = []
-        for _ in range(4):
-            told += timed(hook.on_task_instance_running, previous_state=None, task_instance=ti)
-            told += timed(hook.on_task_instance_success, previous_state=None, task_instance=ti)
+        told = [time for pair in of_a_task(hook, number) for time in pair]
         os.write(write, " ".join(map(str, told)).encode())
         os._exit(0)
     os.close(write)
@@ -111,19 +114,21 @@ def main():
     # As Airflow's local executor does before it forks.
     gc.collect()
     gc.freeze()
-    pairs, bare = [], []
+    forked, bare, here, bare_here = [], [], [], []
     for number in range(times):
         # One beside the other, so that both meet the same machine.
-        pairs.append(in_a_task_process(with_plugin, number))
+        forked.append(in_a_task_process(with_plugin, number))
         bare.append(in_a_task_process(without, number))
+    # Not in between: a fork makes the parent's pages dear as well.
+    for number in range(times):
+        here.append(of_a_task(with_plugin, number))
+        bare_here.append(of_a_task(without, number))
     title = f"microseconds, of {times}"
     print(f"{title:44} {'p50':>9} {'p99':>9} {'cpu p50':>9} {'cpu p99':>9}")
-    show("task running, new process, with its file", [pair[0] for pair in pairs])
-    show("task success, new process", [pair[1] for pair in pairs])
-    show("task running, again", [value for pair in pairs for value in pair[2::2]])
-    show("task success, again", [value for pair in pairs for value in pair[3::2]])
-    show("no plugin: running, new process", [pair[0] for pair in bare])
-    show("no plugin: success, new process", [pair[1] for pair in bare])
+    for where, plugin, none in (("one process", here, bare_here), ("new process", forked, bare)):
+        for at, hook in enumerate(("running", "success")):
+            show(f"task {hook}, {where}", [pair[at] for pair in plugin])
+            show("  without the plugin", [pair[at] for pair in none])
     started, ended = of_runs(min(times, 1000))
     show("run running, 50 tasks", started)
     show("run success, 50 tasks, without its query", ended)

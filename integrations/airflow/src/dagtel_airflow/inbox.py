@@ -20,6 +20,8 @@ LINE_BYTES = 1024 * 1024
 # How long a directory that cannot be written to is left alone.
 PAUSE_SECONDS = 10.0
 
+_json = json.JSONEncoder(separators=(",", ":"))
+
 
 class Inbox:
     """A file in `<spool>/inbox`, made when the first line comes."""
@@ -94,7 +96,7 @@ class Inbox:
         return self._fd
 
     def _create(self) -> int:
-        path = os.path.join(self._dir(), f"airflow-{os.getpid()}-{time.time_ns()}.jsonl")
+        path = f"{self._dir()}/airflow-{os.getpid()}-{time.time_ns()}.jsonl"
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         try:
             fd = os.open(path, flags, 0o600)
@@ -111,7 +113,7 @@ class Inbox:
     def _dir(self) -> str:
         if not self._spool:
             raise ValueError("no spool directory is known: set DAGTEL_SPOOL_DIR, or spool_dir in [dagtel] of airflow.cfg")
-        return os.path.join(self._spool, "inbox")
+        return self._spool + "/inbox"
 
     def _warn(self, error: Exception) -> None:
         if not self._warned:
@@ -131,7 +133,7 @@ class Inbox:
 def _encode(line: dict) -> bytes | None:
     """A line, or nothing when it cannot be one."""
     try:
-        encoded = json.dumps(line, separators=(",", ":")).encode()
+        encoded = _json.encode(line).encode()
     except (TypeError, ValueError):
         return None
     return encoded if len(encoded) < LINE_BYTES else None
