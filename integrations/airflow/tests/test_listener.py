@@ -89,6 +89,14 @@ def test_a_failure_says_why_and_whether_another_try_follows(lines):
     assert (second["state"], second["exception"]) == ("failed", {"message": "heartbeat lost"})
 
 
+def test_a_killed_try_that_the_scheduler_reports_is_a_lost_process_and_one_failed_by_hand_is_not(lines):
+    of_database = {"_ti_context_from_server": None, "dag_run": SimpleNamespace(clear_number=0), "state": "up_for_retry"}
+    listener.on_task_instance_failed("running", task_instance(**of_database), "finished, but its state is running")
+    listener.on_task_instance_failed(None, task_instance(**of_database), "manually set to failed")
+    listener.on_task_instance_failed("running", task_instance(), "a text of its own process")
+    assert [line["exception"].get("type") for line in lines()] == ["process_lost", None, None]
+
+
 @pytest.mark.parametrize("state", ["deferred", "up_for_reschedule", "awaiting_input"])
 def test_a_worker_given_back_is_told_and_so_is_its_return(lines, state):
     ti = task_instance()

@@ -73,9 +73,13 @@ fn the_plugins_own_tests_pass() {
     assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// A task that was killed told its start only; that is why its end is an error.
+/// A task that was killed told its start only: its process is gone, whatever Airflow makes of it later.
 fn killed_tries_say_so(failed: &Shown) {
-    assert_eq!(text(failed.span("task_run.killed"), "state"), "failed");
+    let killed = failed.span("task_run.killed");
+    assert_eq!((text(killed, "state"), text(killed, "error.type")), ("failed", "process_lost"));
+    let once = failed.trace.spans.iter().filter(|span| span.operation == "task_run.killed_once");
+    let once: Vec<_> = once.map(|span| (text(span, "state"), text(span, "error.type"))).collect();
+    assert_eq!(once, [("up_for_retry", "process_lost"), ("success", "")]);
     let broken = failed.span("task_run.breaks");
     assert_eq!(text(broken, "error.type"), "RuntimeError");
     assert!(events(broken).contains(&"exception"));

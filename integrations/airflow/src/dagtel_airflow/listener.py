@@ -83,7 +83,7 @@ def on_task_instance_skipped(previous_state: Any, task_instance: Any) -> None:
 @hookimpl
 def on_task_instance_failed(previous_state: Any, task_instance: Any, error: Any) -> None:
     # In a task's process the state is already the one that Airflow was told.
-    _ended(task_instance, None, error)
+    _ended(task_instance, None, error, told_by_scheduler=previous_state is not None and not tasks.is_own(task_instance))
 
 
 @hookimpl
@@ -112,12 +112,12 @@ def _run_ended(dag_run: Any, state: str, msg: str) -> None:
         _inbox.write(*runs.ended(dag_run, key, state, msg, began_as))
 
 
-def _ended(ti: Any, state: str | None, error: Any = None) -> None:
+def _ended(ti: Any, state: str | None, error: Any = None, told_by_scheduler: bool = False) -> None:
     global _open
     with _guard:
         key = tasks.key_of(ti)
         if key is not None:
-            _inbox.write(tasks.ended(ti, key, state or tasks.failed_state(ti), error))
+            _inbox.write(tasks.ended(ti, key, state or tasks.failed_state(ti), error, told_by_scheduler))
     with _guard:
         if _open is not None and _open[0] is ti:
             _open = None

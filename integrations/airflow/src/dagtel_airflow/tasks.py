@@ -12,6 +12,8 @@ from dagtel_airflow.loaded import loaded, moment, word
 
 MESSAGE_CHARACTERS = 4096
 STACKTRACE_CHARACTERS = 16 * 1024
+# `error.type` of a try whose process was gone before it told its end.
+PROCESS_LOST = "process_lost"
 CALLBACKS = ("on_success_callback", "on_failure_callback", "on_retry_callback", "on_skipped_callback")
 
 
@@ -48,14 +50,16 @@ def paused(key: TryKey) -> dict:
     return _line("task.deferred", time.time(), key)
 
 
-def ended(ti: Any, key: TryKey, state: str, error: Any = None) -> dict:
-    """It came to its end in this state."""
+def ended(ti: Any, key: TryKey, state: str, error: Any = None, told_by_scheduler: bool = False) -> dict:
+    """It came to its end in this state. The scheduler tells of a failure when the process ended without a word of it."""
     end = loaded(ti, "end_date")
     line = _line("task.finished", moment(end) or time.time(), key)
     line["state"] = state
     line["attributes"] = _attributes(ti)
     if error is not None:
         line["exception"] = exception(error)
+        if told_by_scheduler:
+            line["exception"]["type"] = PROCESS_LOST
     usage = cosmos.usage_of_task(ti) if state != "skipped" else None
     if usage is not None:
         line["usage"] = usage
@@ -63,6 +67,11 @@ def ended(ti: Any, key: TryKey, state: str, error: Any = None) -> dict:
         if isinstance(start, datetime) and isinstance(end, datetime):
             line["attributes"]["duration_s"] = (end - start).total_seconds()
     return line
+
+
+def is_own(ti: Any) -> bool:
+    """Whether it is as its own process has it, and not as the database does."""
+    return getattr(ti, "_ti_context_from_server", None) is not None
 
 
 def failed_state(ti: Any) -> str:
