@@ -1,4 +1,7 @@
-"""Prints what Airflow's database has of runs and task instances, as JSON; times in microseconds since 1970."""
+"""Prints what Airflow's database has of runs and task instances, as JSON; times in microseconds since 1970.
+
+`rows.py DATABASE [DAG_ID RUN_ID SECONDS]`: first waits, at most so long, until that run has ended.
+"""
 
 import calendar
 import json
@@ -34,7 +37,18 @@ def edges():
     return found
 
 
+def wait_for(dag_id, run_id, seconds):
+    until = time.monotonic() + float(seconds)
+    query = "select state from dag_run where dag_id = ? and run_id = ?"
+    while (state := database.execute(query, (dag_id, run_id)).fetchone()) not in (("success",), ("failed",)):
+        if time.monotonic() > until:
+            sys.exit(f"The run {run_id} of {dag_id} is {state} after {seconds} s.")
+        time.sleep(0.05)
+
+
 database = sqlite3.connect(f"file:{sys.argv[1]}?mode=ro", uri=True, timeout=30)
+if sys.argv[2:]:
+    wait_for(*sys.argv[2:])
 instants = ("start_date", "end_date", "queued_at", "queued_dttm", "scheduled_dttm")
 print(
     json.dumps(

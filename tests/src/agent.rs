@@ -39,15 +39,22 @@ impl Agent {
         Self::spawn(command.stdout(Stdio::null()).stderr(Stdio::null()))
     }
 
-    /// Starts one with more arguments, whose messages go to the file `said`.
+    /// Starts one with more arguments and environment variables, whose messages go to the file `said`.
     ///
     /// # Panics
     /// When it cannot be started.
-    pub fn start_with(spool: &Path, endpoint: &str, more: &[String], said: &Path) -> Self {
+    pub fn start_with(
+        spool: &Path,
+        endpoint: &str,
+        more: &[String],
+        variables: &[(&str, String)],
+        said: &Path,
+    ) -> Self {
         let said = File::options().create(true).append(true).open(said).expect("the file can be opened");
         let mut command = dagtel();
         // Where the tests run in CI nothing would be sent to a gateway of usage events.
         command.env("CI", "").env("CONTINUOUS_INTEGRATION", "");
+        command.envs(variables.iter().map(|(name, value)| (name, value)));
         Self::spawn(arguments(&mut command, spool, endpoint).args(more).stdout(Stdio::null()).stderr(said))
     }
 

@@ -1,15 +1,16 @@
 //! A whole Airflow: scheduler, DAG processor, API server and triggerer on ports and in a directory of their own, with the
 //! plugin of this checkout and the DAGs of `tests/airflow`.
 
-use std::collections::BTreeMap;
+mod rows;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Duration;
 
-use serde::Deserialize;
 use serde_json::{Value, json};
 
+pub use self::rows::{Rows, RunRow, TryRow};
 use crate::part::{Part, Probe};
 use crate::parts::{self, Binary};
 use crate::ports::free;
@@ -17,7 +18,7 @@ use crate::{http, wait};
 
 pub(crate) const PYTHON: Binary = Binary { name: "airflow-python", variable: "DAGTEL_AIRFLOW_PYTHON" };
 /// The DAGs of `tests/airflow/dags`.
-const DAGS: usize = 5;
+const DAGS: usize = 6;
 const READY: Duration = Duration::from_secs(120);
 
 /// A running Airflow. Everything that it started ends when it is dropped.
@@ -31,54 +32,10 @@ pub struct Airflow {
     pub api_server: Part,
     /// Waits for what deferred tasks wait for.
     pub triggerer: Part,
+    environment: Vec<(&'static str, String)>,
     home: PathBuf,
     url: String,
     token: String,
-}
-
-/// What the database has.
-#[derive(Debug, Deserialize)]
-#[non_exhaustive]
-pub struct Rows {
-    /// DAG runs.
-    pub runs: Vec<RunRow>,
-    /// The last try of each task instance.
-    pub instances: Vec<TryRow>,
-    /// Tries before the last one.
-    pub history: Vec<TryRow>,
-    /// Dependencies, by DAG.
-    pub edges: BTreeMap<String, Vec<(String, String)>>,
-}
-
-/// A DAG run. Times are in microseconds since 1970.
-#[derive(Debug, Clone, Deserialize)]
-#[non_exhaustive]
-#[expect(missing_docs, reason = "the columns have Airflow's names")]
-pub struct RunRow {
-    pub dag_id: String,
-    pub run_id: String,
-    pub state: String,
-    pub clear_number: u32,
-    pub queued_at: Option<u64>,
-    pub start_date: Option<u64>,
-    pub end_date: Option<u64>,
-}
-
-/// A try of a task instance. Times are in microseconds since 1970.
-#[derive(Debug, Clone, Deserialize)]
-#[non_exhaustive]
-#[expect(missing_docs, reason = "the columns have Airflow's names")]
-pub struct TryRow {
-    pub dag_id: String,
-    pub run_id: String,
-    pub task_id: String,
-    pub map_index: i32,
-    pub try_number: u32,
-    pub state: Option<String>,
-    pub start_date: Option<u64>,
-    pub end_date: Option<u64>,
-    pub queued_dttm: Option<u64>,
-    pub scheduled_dttm: Option<u64>,
 }
 
 impl Airflow {
@@ -114,23 +71,61 @@ impl Airflow {
             dag_processor: part("dag-processor", Vec::new()),
             api_server: part("api-server", vec![Probe::Http(format!("{url}/api/v2/version"))]),
             triggerer: part("triggerer", Vec::new()),
+            environment: environment.clone(),
             home,
             url,
             token: String::new(),
         };
         airflow.command(&environment, &["db", "migrate"]);
         airflow.let_readers_and_writers_be();
-        // It reads DAG files while the API server, which takes longest, comes up.
-        airflow.dag_processor.start();
-        airflow.api_server.start();
-        airflow.scheduler.start();
-        airflow.triggerer.start();
+        airflow.start_parts();
         airflow.token = airflow.ask_for_token();
         wait::until("all DAGs", READY, || {
             let known = airflow.rows().edges.len();
             if known == DAGS { Ok(()) } else { Err(format!("{known} DAGs are known")) }
         });
         airflow
+    }
+
+    fn start_parts(&mut self) {
+        // It reads DAG files while the API server, which takes longest, comes up.
+        self.dag_processor.start();
+        self.api_server.start();
+        self.scheduler.start();
+        self.triggerer.start();
+    }
+
+    /// Ends all of its processes and starts them again, with the same database.
+    ///
+    /// # Panics
+    /// When they do not start.
+    #[track_caller]
+    pub fn restart(&mut self) {
+        for part in self.parts() {
+            part.ask_to_end();
+        }
+        for part in self.parts() {
+            part.stop();
+        }
+        end_all_of(&self.home);
+        self.start_parts();
+    }
+
+    /// Ends the scheduler and what it runs, and starts it again, with these variables in place of those that it had at
+    /// first.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[track_caller]
+    pub fn restart_scheduler(&mut self, variables: &[(&'static str, String)]) {
+        self.scheduler.stop();
+        self.scheduler.environment.clone_from(&self.environment);
+        self.scheduler.environment.extend(variables.iter().cloned());
+        self.scheduler.start();
+    }
+
+    fn parts(&mut self) -> [&mut Part; 4] {
+        [&mut self.scheduler, &mut self.dag_processor, &mut self.api_server, &mut self.triggerer]
     }
 
     fn command(&self, environment: &[(&'static str, String)], arguments: &[&str]) {
@@ -178,6 +173,17 @@ impl Airflow {
         self.post(&format!("dags/{dag_id}/dagRuns/{run_id}/clear"), &body);
     }
 
+    /// Clears these tasks of a run, as a person does who wants them to run again.
+    ///
+    /// # Panics
+    /// When Airflow refuses.
+    #[track_caller]
+    pub fn clear_tasks(&self, dag_id: &str, run_id: &str, task_ids: &[&str]) {
+        let body =
+            json!({"dry_run": false, "only_failed": false, "dag_run_id": run_id, "task_ids": task_ids});
+        self.post(&format!("dags/{dag_id}/clearTaskInstances"), &body);
+    }
+
     #[track_caller]
     fn post(&self, path: &str, body: &Value) {
         // SQLite lets one write at a time, and Airflow does not wait long: it answers with an error, and nothing was done.
@@ -193,43 +199,6 @@ impl Airflow {
         });
     }
 
-    /// What its database has now.
-    ///
-    /// # Panics
-    /// When the database cannot be read.
-    pub fn rows(&self) -> Rows {
-        let mut python = Command::new(parts::find(&PYTHON));
-        python.arg(source("tests/airflow/rows.py")).arg(self.home.join("airflow.db"));
-        let output = python.output().expect("Python can be started");
-        let complaint = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "the database cannot be read: {complaint}");
-        serde_json::from_slice(&output.stdout).expect("rows.py prints JSON")
-    }
-
-    /// The rows once each of these runs (DAG and run id) has ended as often as said.
-    ///
-    /// # Panics
-    /// When that takes too long.
-    #[track_caller]
-    pub fn wait_for_runs(&self, runs: &[(&str, &str, u32)], limit: Duration) -> Rows {
-        wait::until("the runs to end", limit, || {
-            let rows = self.rows();
-            let ended = |(dag_id, run_id, cleared): &&(&str, &str, u32)| {
-                let row = rows.runs.iter().find(|row| row.dag_id == *dag_id && row.run_id == *run_id);
-                row.is_some_and(|row| {
-                    ["success", "failed"].contains(&&*row.state) && row.clear_number == *cleared
-                })
-            };
-            if runs.iter().all(|run| ended(&run)) {
-                return Ok(rows);
-            }
-            let open = rows.instances.iter().filter(|row| row.end_date.is_none());
-            let open: Vec<_> =
-                open.map(|row| format!("{}.{} {:?}", row.dag_id, row.task_id, row.state)).collect();
-            Err(format!("not ended: {open:?}"))
-        })
-    }
-
     /// Its directory.
     pub fn home(&self) -> &Path {
         &self.home
@@ -239,12 +208,11 @@ impl Airflow {
 impl Drop for Airflow {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            for part in [&self.scheduler, &self.dag_processor, &self.api_server, &self.triggerer] {
+            for part in self.parts() {
                 eprintln!("{}: {}", part.name, part.log_tail());
             }
         }
-        for part in [&mut self.scheduler, &mut self.dag_processor, &mut self.api_server, &mut self.triggerer]
-        {
+        for part in self.parts() {
             part.kill();
         }
         end_all_of(&self.home);
@@ -311,6 +279,7 @@ fn environment(home: &Path, port: u16) -> Vec<(&'static str, String)> {
         ("DAGTEL_TEST_DBT_PROJECT", source("tests/airflow/dbt").display().to_string()),
         ("DAGTEL_TEST_DUCKDB", home.display().to_string()),
         ("DAGTEL_TEST_MENDED", home.join("mended").display().to_string()),
+        ("DAGTEL_TEST_RELEASED", home.join("released").display().to_string()),
         ("DAGTEL_TEST_PROGRAM", parts::built("dagtel").display().to_string()),
     ]
 }

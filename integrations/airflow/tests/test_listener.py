@@ -218,6 +218,23 @@ def test_clearing_tasks_of_a_run_that_is_on_begins_another_attempt(lines, monkey
     ]
 
 
+def test_every_attempt_of_a_run_that_was_cleared_twice_while_it_was_on_ends(lines, monkeypatch):
+    from dagtel_airflow import runs
+
+    monkeypatch.setattr(runs, "rows", lambda run: [])
+    listener.on_dag_run_running(dag_run(), "")
+    listener.on_dag_run_success(dag_run(clear_number=2, queued_at=END, end_date=END), "")
+    ends = [(line["attempt"], line["state"]) for line in lines() if line["event"] == "dag_run.finished"]
+    assert ends == [(0, "cancelled"), (1, "cancelled"), (2, "success")]
+
+
+def test_a_task_of_a_cleared_run_says_that_a_list_will_come(lines):
+    listener.on_task_instance_running(None, task_instance(_ti_context_from_server=server(attempt=1)))
+    told, started = lines()
+    assert (told["event"], told["attempt"], told["roster"]) == ("dag_run.handed_over", 1, True)
+    assert (started["event"], started["attempt"]) == ("task.started", 1)
+
+
 def test_a_try_of_before_the_clearing_belongs_to_the_attempt_before():
     from dagtel_airflow.runs import _belongs
 

@@ -14,6 +14,10 @@ use crate::shown::{Attempt, Shown};
 
 pub(crate) const SOON: Duration = Duration::from_secs(60);
 
+/// What Airflow tells of its components by StatsD, as `integrations/airflow/README.md` says: names begin so.
+pub(crate) const OWN_METRICS: &str =
+    "scheduler,dag_processing,dag_processor,triggers,triggerer,pool,executor,dagbag,asset";
+
 /// An environment variable.
 pub(crate) type Variable = (&'static str, String);
 
@@ -29,6 +33,13 @@ pub(crate) struct Deployment {
 impl Deployment {
     /// Starts all of it; Airflow gets `variables` besides, which may need to know the stack.
     pub(crate) fn start(name: &str, variables: impl FnOnce(&Stack) -> Vec<Variable>) -> Option<Self> {
+        let mut deployment = Self::without_agent(name, variables)?;
+        deployment.start_agent();
+        Some(deployment)
+    }
+
+    /// Starts all but the agent.
+    pub(crate) fn without_agent(name: &str, variables: impl FnOnce(&Stack) -> Vec<Variable>) -> Option<Self> {
         let statsd = free();
         let environment =
             [("DAGTEL_STATSD_PORT", statsd.to_string()), ("DAGTEL_STATSD_INTERVAL", "1s".to_owned())];
@@ -46,17 +57,20 @@ impl Deployment {
         all.extend(statsd_variables(statsd));
         all.extend(variables(&stack));
         let airflow = Airflow::start(directory, &all);
-        let mut deployment = Self { airflow, agent: None, stack, original, gateway };
-        deployment.start_agent();
-        Some(deployment)
+        Some(Self { airflow, agent: None, stack, original, gateway })
     }
 
     pub(crate) fn start_agent(&mut self) {
+        self.start_agent_with(&[]);
+    }
+
+    pub(crate) fn start_agent_with(&mut self, variables: &[Variable]) {
         let directory = self.stack.directory();
         let more = ["--memory-peaks", &self.peaks(), "--usage-gateway", &self.gateway.gateway().to_string()];
         let more = more.map(str::to_owned);
         let said = directory.join("agent.log");
-        self.agent = Some(Agent::start_with(&spool(directory), &self.stack.otlp_grpc(), &more, &said));
+        let (spool, endpoint) = (spool(directory), self.stack.otlp_grpc());
+        self.agent = Some(Agent::start_with(&spool, &endpoint, &more, variables, &said));
     }
 
     pub(crate) fn inbox(&self) -> PathBuf {
@@ -67,11 +81,16 @@ impl Deployment {
         self.stack.directory().join("peaks.jsonl").display().to_string()
     }
 
-    /// Checks each try of one attempt of a run, and gives its trace.
+    /// Checks each try of the last attempt of a run, and gives its trace.
     #[track_caller]
     pub(crate) fn check(&self, rows: &Rows, run: &RunRow, also: &[&str]) -> Shown {
+        self.check_attempt(Attempt::of(rows, run), also)
+    }
+
+    /// Checks each try of an attempt, and gives its trace.
+    #[track_caller]
+    pub(crate) fn check_attempt(&self, attempt: Attempt, also: &[&str]) -> Shown {
         let began = Instant::now();
-        let attempt = Attempt::of(rows, run);
         let expected = attempt.tries.len() + 1 + also.len();
         let id = RunIds::of(&attempt.key).trace_id.to_string();
         let trace = self.stack.traces().wait_for_trace(&id, |trace| trace.spans.len() >= expected, SOON);
@@ -79,8 +98,8 @@ impl Deployment {
         shown.agrees(also);
         println!(
             "{}, attempt {}: {} rows, {} spans, {} links, {} warnings ({:.1} s)",
-            run.dag_id,
-            run.clear_number,
+            shown.attempt.key.dag_id,
+            shown.attempt.key.attempt,
             shown.attempt.tries.len(),
             shown.trace.spans.len(),
             shown.trace.spans.iter().map(|span| span.links().count()).sum::<usize>(),
@@ -91,19 +110,19 @@ impl Deployment {
     }
 }
 
-fn spool(directory: &Path) -> PathBuf {
+/// The agent's directory, in that of the stack.
+pub(crate) fn spool(directory: &Path) -> PathBuf {
     directory.join("spool")
 }
 
 /// What `integrations/airflow/README.md` says, for Airflow's own metrics of its components.
 fn statsd_variables(port: u16) -> Vec<Variable> {
-    let own = "scheduler,dag_processing,dag_processor,triggers,triggerer,pool,executor,dagbag,asset";
     vec![
         ("AIRFLOW__METRICS__STATSD_ON", "True".into()),
         ("AIRFLOW__METRICS__STATSD_HOST", "127.0.0.1".into()),
         ("AIRFLOW__METRICS__STATSD_PORT", port.to_string()),
         ("AIRFLOW__METRICS__STATSD_DATADOG_ENABLED", "True".into()),
         ("AIRFLOW__METRICS__LEGACY_NAMES_ON", "False".into()),
-        ("AIRFLOW__METRICS__METRICS_ALLOW_LIST", own.into()),
+        ("AIRFLOW__METRICS__METRICS_ALLOW_LIST", OWN_METRICS.into()),
     ]
 }

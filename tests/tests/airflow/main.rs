@@ -1,6 +1,7 @@
 //! A whole Airflow with Cosmos and dbt: what its database has is what Jaeger shows.
 
 mod checks;
+mod clearing;
 mod deployment;
 mod kills;
 mod own_telemetry;

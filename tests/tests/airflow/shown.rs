@@ -19,9 +19,26 @@ impl Attempt {
     /// The rows of the attempt that is the run's last: those that began after the run was cleared, if it was.
     pub(crate) fn of(rows: &Rows, run: &RunRow) -> Self {
         let since = run.queued_at.filter(|_| run.clear_number > 0).unwrap_or(0);
+        let mut attempt = Self::between(rows, run, since, u64::MAX);
+        // A run that is on when it is cleared keeps its start; what is new begins where it is queued again.
+        attempt.run.start_date = run.start_date.max(Some(since));
+        attempt
+    }
+
+    /// The rows of the attempt that was ended by clearing tasks while it was on: `before` is the run as it was then, `after`
+    /// as it went on.
+    pub(crate) fn that_was_cleared(rows: &Rows, before: &RunRow, after: &RunRow) -> Self {
+        let cleared = after.queued_at.expect("clearing queues it again");
+        let mut attempt = Self::between(rows, before, 0, cleared);
+        attempt.run.state = "cancelled".into();
+        attempt.run.end_date = Some(cleared);
+        attempt
+    }
+
+    fn between(rows: &Rows, run: &RunRow, since: u64, until: u64) -> Self {
         let is_of = |row: &&TryRow| {
             let began = row.start_date.or(row.end_date).unwrap_or(u64::MAX);
-            row.dag_id == run.dag_id && row.run_id == run.run_id && began >= since
+            row.dag_id == run.dag_id && row.run_id == run.run_id && (since..=until).contains(&began)
         };
         let earlier = rows.history.iter().filter(is_of).cloned().map(|mut row| {
             // The history has no word for a try that another one followed.

@@ -67,7 +67,7 @@ def on_task_instance_running(previous_state: Any, task_instance: Any) -> None:
         if key is not None:
             _open = (task_instance, key)
             trace.enter(key)
-            _inbox.write(tasks.running(task_instance, key))
+            _inbox.write(*runs.cleared(key.run), tasks.running(task_instance, key))
 
 
 @hookimpl

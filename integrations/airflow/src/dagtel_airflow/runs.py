@@ -1,6 +1,7 @@
 """What the scheduler says of a DAG run, as event lines."""
 
 import time
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Iterator
 
@@ -38,6 +39,12 @@ def started(run: Any, key: RunKey) -> list[dict]:
     return lines
 
 
+def cleared(key: RunKey) -> list[dict]:
+    """Of a run that was cleared while it was on no hook tells that it goes on: the first to know are its tasks' processes.
+    Without a word the spans of its tries would not wait for the list at its end."""
+    return [{**_line("dag_run.handed_over", time.time(), key), "roster": True}] if key.attempt else []
+
+
 def ended(run: Any, key: RunKey, state: str, message: str | None, began_as: RunKey | None = None) -> list[dict]:
     """It ended: first what the database says of each try, then the end, after which nothing is waited for.
 
@@ -50,10 +57,13 @@ def ended(run: Any, key: RunKey, state: str, message: str | None, began_as: RunK
     since = loaded(run, "queued_at") if key.attempt else None
     lines = []
     if began_as is not None and began_as != key:
-        cleared = moment(since) or end
-        lines = [line for row in found if not _belongs(row, since) for line in roster(row, began_as, cleared)]
-        lines.append({**_line("dag_run.finished", cleared, began_as), "state": "cancelled"})
-        lines.append({**_line("dag_run.started", cleared, key), "roster": True, "edges": edges(run.dag)})
+        over_at = moment(since) or end
+        lines = [line for row in found if not _belongs(row, since) for line in roster(row, began_as, over_at)]
+        # Which tries were of an attempt in between the database does not say: their own processes have.
+        for attempt in range(began_as.attempt, key.attempt):
+            over = replace(began_as, attempt=attempt)
+            lines.append({**_line("dag_run.finished", over_at, over), "state": "cancelled"})
+        lines.append({**_line("dag_run.started", over_at, key), "roster": True, "edges": edges(run.dag)})
     lines += [line for row in found if _belongs(row, since) for line in roster(row, key, end)]
     line = _line("dag_run.finished", end, key)
     line["state"] = state
