@@ -66,10 +66,11 @@ impl Deployment {
         }
     }
 
-    /// The gateway got what Cosmos's own emitter sends, and how long tasks took besides.
-    pub(crate) fn usage_events_are_those_of_the_original(&self) {
-        let sent = |server: &Server| {
-            let heads = server.heads();
+    /// The gateway got what Cosmos's own emitter has sent since it had sent so many events `before`, and how long tasks took
+    /// besides.
+    pub(crate) fn usage_events_are_those_of_the_original(&self, before: usize) {
+        let sent = |server: &Server, before: usize| {
+            let heads = server.heads().split_off(before);
             let targets = heads.iter().filter_map(|head| head.split(' ').nth(1)).map(str::to_owned);
             let mut targets: Vec<_> = targets.collect();
             targets.sort();
@@ -82,9 +83,9 @@ impl Deployment {
             }
             None => target.clone(),
         };
-        let original = sent(&self.original);
+        let original = sent(&self.original, before);
         let ours = wait::until("usage events", SOON, || {
-            let ours = sent(&self.gateway);
+            let ours = sent(&self.gateway, 0);
             if ours.len() == original.len() {
                 Ok(ours)
             } else {

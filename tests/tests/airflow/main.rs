@@ -4,6 +4,7 @@ mod checks;
 mod clearing;
 mod deployment;
 mod kills;
+mod opt_outs;
 mod own_telemetry;
 mod shown;
 
@@ -57,7 +58,7 @@ fn every_task_instance_of_airflows_database_is_one_span_as_it_is_there() {
     deployment.memory_is_known(&kinds);
     deployment.every_end_is_counted(&rows);
     deployment.components_tell_of_themselves();
-    deployment.usage_events_are_those_of_the_original();
+    deployment.usage_events_are_those_of_the_original(0);
     println!("everything is checked after {:.1} s", began.elapsed().as_secs_f64());
 }
 
