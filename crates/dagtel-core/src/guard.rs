@@ -29,6 +29,17 @@ impl Admitted {
         &self.0
     }
 
+    /// The same with an id of its own, if it is a line: whoever receives it knows by that whether it has come before.
+    #[must_use]
+    pub fn with_uid(mut self, uid: impl FnOnce() -> SmolStr) -> Self {
+        if let Fact::Log { line, .. } = &mut self.0.fact {
+            line.attributes.retain(|(key, _)| *key != attribute::LOG_RECORD_UID);
+            line.attributes.truncate(limits::LOG_ATTRIBUTES - 1);
+            line.attributes.push((attribute::LOG_RECORD_UID, uid().into()));
+        }
+        self
+    }
+
     pub(crate) fn into_event(self) -> Event {
         self.0
     }

@@ -21,6 +21,7 @@ use crate::inbox;
 use crate::layout::Layout;
 use crate::outbox::{self, Numbered, OutboxWriter};
 use crate::owners::{Owner, Owners};
+use crate::repeats::{Numbering, Received};
 use crate::state::{self, Counts, NoState, State};
 
 /// How to drain.
@@ -394,5 +395,7 @@ fn fresh(layout: &Layout, options: &DrainerOptions, now: Timestamp, reason: &NoS
         next_frame: outbox::highest_number(layout)?.max(outbox::highest_shipped(layout)) + 1,
         pending: Vec::new(),
         counts,
+        numbering: Numbering::new(),
+        received: Received::default(),
     })
 }

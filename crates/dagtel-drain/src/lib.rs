@@ -31,6 +31,7 @@ mod outbox;
 mod owners;
 mod read;
 mod recover;
+mod repeats;
 mod state;
 
 pub use dagtel_spool::{AppendError, Durability, WriterId};

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::io;
 
 use dagtel_core::catalog::drop_reason;
+use dagtel_core::event::Event;
 use dagtel_core::guard::{Admitted, Found, readmit};
 use dagtel_core::limits;
 use dagtel_spool::StreamStatus;
@@ -42,7 +43,7 @@ impl Drainer {
                     budget = budget.saturating_sub(record.payload.len());
                     match codec::decode(record.kind, &record.payload) {
                         Some(Decoded::Event(event)) => self.read_event(Some(&owner), readmit(event), step),
-                        Some(Decoded::Received(event)) => self.read_event(None, readmit(event), step),
+                        Some(Decoded::Received(event)) => self.read_received(event, step),
                         Some(Decoded::Found(found)) => self.state.fold.found(found),
                         None => self.state.counts.drop_events(drop_reason::UNREADABLE, 1),
                     }
@@ -116,10 +117,20 @@ impl Drainer {
         self.apply(admitted);
     }
 
+    fn read_received(&mut self, event: Event, step: &mut Step) {
+        if self.state.received.knows(&event) {
+            step.events += 1;
+            self.state.counts.events += 1;
+            self.state.fold.repeated();
+        } else {
+            self.read_event(None, readmit(event), step);
+        }
+    }
+
     pub(crate) fn apply(&mut self, (event, found): (Admitted, Found)) {
         self.state.fold.found(found);
         if self.options.events {
-            self.forward.push(event.clone());
+            self.forward.push(event.clone().with_uid(|| self.state.numbering.next()));
         }
         self.state.fold.apply(event);
     }

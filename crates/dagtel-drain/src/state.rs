@@ -13,8 +13,9 @@ use serde::{Deserialize, Serialize};
 use crate::inbox::InboxPosition;
 use crate::outbox::Numbered;
 use crate::owners::Owners;
+use crate::repeats::{Numbering, Received};
 
-const MAGIC: &Magic = b"dagtelS4";
+const MAGIC: &Magic = b"dagtelS5";
 
 /// Everything that a drainer must know to go on where another one stopped.
 #[derive(Debug, Serialize, Deserialize)]
@@ -30,6 +31,9 @@ pub(crate) struct State {
     /// The frames of the last step, in case they did not reach the outbox.
     pub(crate) pending: Vec<Numbered>,
     pub(crate) counts: Counts,
+    /// The numbers of lines that were forwarded, and of those that were received.
+    pub(crate) numbering: Numbering,
+    pub(crate) received: Received,
 }
 
 /// What the drainer counted, over all drainers of this directory.

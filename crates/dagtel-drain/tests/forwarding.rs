@@ -1,10 +1,11 @@
 //! Two hosts that forward their events, and one that folds them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use dagtel_core::event::{
-    Event, Fact, RunChange, RunDetails, RunState, TaskChange, TaskDetails, TaskState, Truth,
+    Event, Fact, LogLine, RunChange, RunDetails, RunState, TaskChange, TaskDetails, TaskState, Truth,
 };
 use dagtel_core::fold::{Anomaly, Timing};
 use dagtel_core::guard::{Admitted, Found, Guard, admit};
@@ -140,6 +141,41 @@ fn what_two_hosts_forward_is_one_trace_however_often_it_comes() {
     assert_eq!(spans.iter().map(|span| span.links.len()).sum::<usize>(), 1);
     let count = |anomaly| drainer.fold().anomalies().count(anomaly);
     assert_eq!((count(Anomaly::Duplicate), count(Anomaly::Late)), (2, 4));
+}
+
+/// A request in flight when an agent is killed comes again.
+#[test]
+fn a_forwarded_line_that_comes_twice_is_told_once() {
+    let (host, folding) = (Host::new(), Host::new());
+    let journal = host.journal();
+    journal.append(task_event("load", &[], TaskChange::Started), Found::default());
+    // Two lines that are alike to the nanosecond are two lines all the same.
+    let line = LogLine { body: "still waiting".into(), ..LogLine::default() };
+    let line = event(Fact::Log { key: TryKey::new("load"), line });
+    (0..2).for_each(|_| journal.append(line.clone(), Found::default()));
+    host.drainer(true).step(now()).expect("it can be drained");
+
+    let events = host.forwarded();
+    assert_eq!(events.len(), 3);
+    for _ in 0..2 {
+        let intake = Intake::open(&folding.layout, Guard::default()).expect("a directory of our own");
+        receive(&intake, &events);
+        receive(&intake, &events[2..]);
+        folding.drainer(false).step(now()).expect("it can be drained");
+    }
+    let mut drainer = folding.drainer(false);
+    drainer.finish(now()).expect("it can be drained");
+    let records = folding.sent(Signal::Logs);
+    let records = records.iter().map(|body| ExportLogsServiceRequest::decode(&**body).expect("a request"));
+    let records = records.flat_map(|request| request.resource_logs).flat_map(|resource| resource.scope_logs);
+    let records: Vec<_> = records.flat_map(|scope| scope.log_records).collect();
+    let uids = records.iter().flat_map(|record| &record.attributes);
+    let uids: BTreeSet<_> = uids
+        .filter(|attribute| attribute.key == "log.record.uid")
+        .map(|uid| format!("{:?}", uid.value))
+        .collect();
+    assert_eq!((records.len(), uids.len()), (2, 2));
+    assert_eq!(drainer.fold().anomalies().count(Anomaly::Duplicate), 1 + 4, "a start and four lines");
 }
 
 /// The lock of a writer tells of its death only on its own host.

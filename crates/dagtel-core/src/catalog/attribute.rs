@@ -131,6 +131,8 @@ attributes! {
     DROPPED_STEPS = "dropped_steps";
     /// The host of the process that logged a line: of its resource.
     HOST_NAME = "host.name";
+    /// What tells a line that comes twice from another one that is alike. Lines that an agent forwards have it.
+    LOG_RECORD_UID = "log.record.uid";
     /// `stdout` or `stderr`: where a line was written to.
     LOG_IOSTREAM = "log.iostream";
     /// The module of a line that was logged through `tracing`.

@@ -185,6 +185,11 @@ impl Fold {
         &self.anomalies
     }
 
+    /// Counts a line that was not told to the fold, because it had been before.
+    pub fn repeated(&mut self) {
+        self.anomalies.add(Anomaly::Duplicate, 1);
+    }
+
     /// Counts what the guard found.
     pub fn found(&mut self, found: Found) {
         self.anomalies.add(Anomaly::Cut, u64::from(found.cut));
