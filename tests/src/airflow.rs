@@ -107,7 +107,6 @@ impl Airflow {
         for part in self.parts() {
             part.stop();
         }
-        end_all_of(&self.home);
         self.start_parts();
     }
 

@@ -106,6 +106,15 @@ def test_a_directory_that_cannot_be_had_is_one_warning(tmp_path, caplog):
     assert "dagtel cannot record" in caplog.text
 
 
+def test_a_disk_that_is_full_at_the_start_is_one_warning_which_tasks_inherit(inbox, monkeypatch, caplog):
+    full = os.statvfs_result((4096, 4096, 16, 0, 0, 16, 8, 8, 0, 255))
+    monkeypatch.setattr(os, "statvfs", lambda path: full)
+    inbox.check()
+    inbox.check()
+    assert len(caplog.records) == 1 and inbox._warned
+    assert "No space left on device" in caplog.text
+
+
 def test_no_directory_at_all_is_one_warning(caplog):
     box = Inbox(None)
     box.check()

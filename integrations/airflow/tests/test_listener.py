@@ -1,6 +1,7 @@
 """The hooks, with objects that hold what Airflow's hold."""
 
 import os
+import sys
 from datetime import datetime, timezone
 from types import SimpleNamespace
 
@@ -58,6 +59,18 @@ def task_instance(**changes):
 
 def key(attempt=0):
     return TryKey(RunKey("default", "etl", "r", attempt), "load", -1, 2)
+
+
+def test_dag_processor_and_triggerer_do_not_warn_of_an_inbox_that_they_never_write_to(tmp_path, caplog, monkeypatch):
+    job = type("Job", (), {})
+    (tmp_path / "spool").write_text("a file")
+    monkeypatch.delitem(sys.modules, "airflow.jobs.scheduler_job_runner", raising=False)
+    listener.on_starting(job())
+    assert not caplog.records
+    monkeypatch.setitem(sys.modules, "airflow.jobs.scheduler_job_runner", SimpleNamespace())
+    listener.on_starting(job())
+    listener.on_starting(Marker())
+    assert len(caplog.records) == 1
 
 
 def test_a_try_from_start_to_end(lines):

@@ -7,6 +7,7 @@ mod kills;
 mod opt_outs;
 mod own_telemetry;
 mod shown;
+mod straits;
 
 use std::fs;
 use std::time::{Duration, Instant};

@@ -4,6 +4,7 @@ The process holds an exclusive `flock` on its file for as long as it lives; that
 write never waits and never raises: a line that cannot be written is counted, and the next one that can says so.
 """
 
+import errno
 import fcntl
 import json
 import logging
@@ -43,6 +44,10 @@ class Inbox:
             os.makedirs(self._dir(), mode=0o700, exist_ok=True)
             if not os.access(self._dir(), os.W_OK | os.X_OK):
                 raise PermissionError(f"{self._dir()} is not writable")
+            room = os.statvfs(self._dir())
+            # Some file systems do not tell: they have no blocks at all.
+            if room.f_blocks and not room.f_bavail:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self._dir())
         except (OSError, ValueError) as error:
             self._warn(error)
 

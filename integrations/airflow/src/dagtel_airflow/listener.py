@@ -1,5 +1,6 @@
 """Airflow's listener hooks. None of them raises, waits, or asks the database for anything but the list at a run's end."""
 
+import sys
 from typing import Any
 
 from airflow.listeners import hookimpl
@@ -43,7 +44,9 @@ _guard = _Guard()
 @hookimpl
 def on_starting(component: Any) -> None:
     with _guard:
-        _inbox.check()
+        # DAG processor and triggerer start such a job too, and have nothing to write. A job does not yet know whose it is.
+        if type(component).__name__ != "Job" or "airflow.jobs.scheduler_job_runner" in sys.modules:
+            _inbox.check()
 
 
 @hookimpl
