@@ -1,5 +1,5 @@
 """Report DAG runs to dagtel from Python: the standard library, one file, no thread, no socket."""
-import fcntl, gc, json, os, platform, time
+import fcntl, gc, json, logging, os, platform, time
 
 
 class Events:
@@ -33,3 +33,21 @@ class Events:
             values += [{"name": f"python_gc_{name}_total", "labels": {"generation": str(generation)}, "value": stats[key]}
                        for key, name in names.items()]
         self.write({"event": "metrics", "component": component, "healthy": healthy, "values": values})
+
+
+class Lines(logging.Handler):
+    """Passes on what `logging` is told as lines of a task, which become log records of its span."""
+
+    SEVERITIES = {"DEBUG": "debug", "INFO": "info", "WARNING": "warn", "ERROR": "error", "CRITICAL": "fatal"}
+
+    def __init__(self, events, task_id, **key):
+        super().__init__()
+        self.events, self.task = events, {"task_id": task_id, **key}
+
+    def emit(self, record):
+        try:
+            process = {"host.name": platform.node(), "process.pid": record.process}
+            self.events("task.log", at=record.created, body=self.format(record), attributes=process,
+                        severity=self.SEVERITIES.get(record.levelname, "info"), **self.task)
+        except Exception:
+            self.handleError(record)  # a task does not fail because of what it says

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use dagtel::{DagRun, Dagtel, Listener as _, TaskInstance};
 use dagtel_system_tests::agent::Agent;
-use dagtel_testkit::{Collector, Value};
+use dagtel_testkit::{Collector, Spanned, Value};
+use opentelemetry_proto::tonic::common::v1::any_value;
 
 /// Names the scenario that this test binary plays as a child process.
 const CHILD: &str = "DAGTEL_TEST_CHILD";
@@ -34,6 +35,26 @@ fn what_a_python_process_wrote_is_delivered_without_it() {
     let failed =
         taken.spans().filter(|span| span.span.status.as_ref().is_some_and(|status| status.code == 2));
     assert_eq!(failed.count(), 2, "the run and the task that failed");
+    let taken = collector.wait_for(|taken| taken.logs().count() == 3);
+    for line in taken.logs() {
+        let record = line.record;
+        let of = |span: &Spanned<'_>| {
+            (&span.span.trace_id, &span.span.span_id) == (&record.trace_id, &record.span_id)
+        };
+        let task = taken.spans().find(of).expect("a line has the ids of its task's span");
+        assert_eq!(text(task.span, "task_id"), Some("pack"));
+        let failed = task.span.status.as_ref().is_some_and(|status| status.code == 2);
+        let body = record.body.as_ref().and_then(|body| body.value.as_ref());
+        let Some(any_value::Value::StringValue(body)) = body else { panic!("{record:?}") };
+        if record.severity_text == "ERROR" {
+            assert!(
+                failed && body.starts_with("not packed\nTraceback") && body.ends_with("asked to fail"),
+                "{body}"
+            );
+        } else {
+            assert!(record.severity_text == "INFO" && body.starts_with("packing "), "{body}");
+        }
+    }
     drop(agent);
 }
 
