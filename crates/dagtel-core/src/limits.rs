@@ -32,6 +32,9 @@ pub const OPEN_RUNS: usize = 65_536;
 pub const TRIES_PER_RUN: usize = 131_072;
 /// Closed runs that are remembered, so that a late fact is known as late.
 pub const CLOSED_RUNS: usize = 16_384;
+/// Tries of closed runs that are remembered where facts come from several hosts, so that one that comes after its run is told
+/// once.
+pub const CLOSED_TRIES: usize = 262_144;
 /// Times that facts about one try may add details to it.
 pub const DETAILS_PER_TRY: usize = 64;
 /// Tag sets of one metric; the rest is one series with `overflow="true"`.
@@ -91,6 +94,7 @@ pub const TABLE: &[Limit] = &[
     limit("open runs", OPEN_RUNS, "runs", "events of further runs dropped"),
     limit("tries of a run", TRIES_PER_RUN, "tries", "events of further tries dropped"),
     limit("closed runs remembered", CLOSED_RUNS, "runs", "the oldest is forgotten"),
+    limit("tries of closed runs remembered", CLOSED_TRIES, "tries", "those of the oldest run are forgotten"),
     limit("details about one try", DETAILS_PER_TRY, "events", "dropped"),
     limit("spans of a pass of a loop", PASS_SPANS, "spans", "dropped, counted in `dropped_steps`"),
     limit("line that a task logs", LOG_BODY_BYTES, "bytes", "cut, `body_bytes` says how long it was"),

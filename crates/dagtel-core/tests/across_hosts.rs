@@ -133,6 +133,61 @@ fn a_run_without_tasks_waits_for_them() {
     assert_eq!(look(&mut fold, 160, 161 + GRACE).len(), 2);
 }
 
+/// Nothing depends on it and nobody else speaks of it, so its run was closed without it.
+#[test]
+fn a_task_of_which_only_its_own_host_speaks_comes_out_after_its_run() {
+    let (known, straggler) = (
+        whole_try("extract", 1, &[], TaskState::Success),
+        whole_try("clean", 1, &["extract"], TaskState::Failed),
+    );
+    let mut fold = fold();
+    apply(&mut fold, &known);
+    apply(&mut fold, &of_run(RunState::Success));
+    assert_eq!(look(&mut fold, 100, 101 + GRACE).len(), 2);
+    // Redelivery of what came out, before it, with it and after it.
+    apply(&mut fold, &known);
+    apply(&mut fold, &straggler);
+    apply(&mut fold, &of_run(RunState::Success));
+    assert_eq!(look(&mut fold, 200, 200 + GRACE), []);
+    apply(&mut fold, &straggler);
+    let changes = look(&mut fold, 200 + GRACE, 202 + GRACE);
+    let closed = tries(&changes);
+    let [clean] = closed[..] else { panic!("{changes:?}") };
+    assert_eq!((clean.span_id.to_string(), clean.state), (span_id("clean", 1), TaskState::Failed));
+    assert!(clean.links.unresolved.contains(&"extract".into()), "whose tries are not known any more");
+    let spans: Vec<_> = spans(changes).collect();
+    assert_eq!((spans.len(), spans[0].parent), (1, Some(RunIds::of(&run()).span_id)));
+    assert_eq!(fold.open_runs(), 0);
+    apply(&mut fold, &straggler);
+    assert_eq!(look(&mut fold, 300, 300 + 2 * PATIENCE), []);
+
+    let mut at_once = self::fold();
+    for events in [known, straggler, of_run(RunState::Success)] {
+        apply(&mut at_once, &events);
+    }
+    look(&mut at_once, 100, 101 + PATIENCE);
+    assert_eq!(fold.metrics(), at_once.metrics());
+}
+
+/// The host of such a task sees its process die, or its end comes much later than its start.
+#[test]
+fn a_task_that_comes_after_its_run_waits_for_its_end() {
+    for (truth, state) in [(Truth::Inferred, TaskState::Lost), (Truth::Reported, TaskState::Success)] {
+        let mut fold = fold();
+        apply(&mut fold, &whole_try("extract", 1, &[], TaskState::Success));
+        apply(&mut fold, &of_run(RunState::Success));
+        assert_eq!(look(&mut fold, 100, 101 + GRACE).len(), 2);
+        apply(&mut fold, &[task_event(70, "clean", 1, &[], TaskChange::Started)]);
+        assert_eq!(look(&mut fold, 200, 1000), []);
+        let end = task_event(80, "clean", 1, &[], TaskChange::Finished(state));
+        apply(&mut fold, &[Event { truth, ..end }]);
+        let changes = look(&mut fold, 1000, 1001 + GRACE);
+        assert_eq!(tries(&changes).iter().map(|closed| closed.state).collect::<Vec<_>>(), [state]);
+        let odd = fold.anomalies().seen().collect::<Vec<_>>();
+        assert!(fold.open_runs() == 0 && odd.is_empty(), "{odd:?}");
+    }
+}
+
 /// What never comes is waited for once, and no longer.
 #[test]
 fn a_try_whose_end_never_comes_is_lost_when_patience_ends() {
@@ -235,6 +290,13 @@ fn come_out(fold: &mut Fold, changes: Vec<Change>) -> Vec<Span> {
     out
 }
 
+fn shuffle(events: &mut [Event], order: u64) {
+    events.sort_by_key(|event| {
+        let text = format!("{order}{event:?}");
+        text.bytes().fold(order, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01B3))
+    });
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
@@ -254,10 +316,7 @@ proptest! {
         let expected = come_out(&mut at_once, changes);
         prop_assert_eq!(expected[0].trace_id, RunIds::of(&run()).trace_id);
 
-        all.sort_by_key(|event| {
-            let text = format!("{order}{event:?}");
-            text.bytes().fold(order, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01B3))
-        });
+        shuffle(&mut all, order);
         let mut paced = fold();
         let (mut now, mut changes) = (100, Vec::new());
         for (place, event) in all.iter().enumerate() {
@@ -272,5 +331,38 @@ proptest! {
         changes.extend(look(&mut paced, now, now + PATIENCE));
         prop_assert_eq!(come_out(&mut paced, changes), expected);
         prop_assert_eq!(paced.metrics(), at_once.metrics());
+    }
+
+    /// However late, up to `patience`: what is told may have fewer links, but nothing is lost and nothing comes twice.
+    #[test]
+    fn every_try_and_the_run_come_out_once_however_late_each_fact_comes(
+        retried in 0..3usize,
+        tasks in 1..6usize,
+        order in any::<u64>(),
+        pauses in prop::collection::vec(0..PATIENCE, 40),
+        again in prop::collection::vec(any::<bool>(), 40),
+    ) {
+        let mut all = facts(retried, tasks);
+        let mut at_once = fold();
+        apply(&mut at_once, &all);
+        let changes = look(&mut at_once, 100, 100 + PATIENCE);
+        let mut expected: Vec<_> = spans(changes).map(|span| span.span_id.to_bytes()).collect();
+        shuffle(&mut all, order);
+        let mut paced = fold();
+        let (mut now, mut changes) = (100, Vec::new());
+        for (place, event) in all.iter().enumerate() {
+            apply(&mut paced, std::slice::from_ref(event));
+            if again[place] {
+                apply(&mut paced, &all[..place]);
+            }
+            let next = now + pauses[place];
+            changes.extend(look(&mut paced, now, next + 1));
+            now = next;
+        }
+        changes.extend(look(&mut paced, now, now + 2 * PATIENCE));
+        let mut out: Vec<_> = spans(changes).map(|span| span.span_id.to_bytes()).collect();
+        out.sort();
+        expected.sort();
+        prop_assert_eq!(out, expected);
     }
 }

@@ -15,7 +15,7 @@ use crate::outbox::Numbered;
 use crate::owners::Owners;
 use crate::repeats::{Numbering, Received};
 
-const MAGIC: &Magic = b"dagtelS5";
+const MAGIC: &Magic = b"dagtelS6";
 
 /// Everything that a drainer must know to go on where another one stopped.
 #[derive(Debug, Serialize, Deserialize)]

@@ -99,7 +99,7 @@ pub(super) fn run(
             count::run_closed(metrics, &run, end);
             changes.push(Change::Run(Box::new(closed_run(run, end))));
         }
-        None if !run.announced => anomalies.add(Anomaly::Orphan, 1),
+        None if !run.announced && !run.remnant => anomalies.add(Anomaly::Orphan, 1),
         None => {}
     }
 }

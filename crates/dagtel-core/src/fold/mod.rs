@@ -16,7 +16,8 @@
 //! Facts that come from several hosts ([`Timing::patience`]) come in no order in time: one host may be cut off for a
 //! while. There all times above count from the last news, not from the end itself, and a run waits until what is known of
 //! it is whole (`whole.rs`), or nothing has come for [`Timing::patience`]. Its tries wait with it, because what they
-//! are linked to may be told last.
+//! are linked to may be told last. A try of which nothing was known before its run was closed comes out by itself, once it
+//! has an end: its ids and that of its parent are derived, and the fold remembers which tries came out ([`Closed`]).
 
 mod anomaly;
 mod change;
@@ -51,6 +52,7 @@ use crate::catalog::attribute::text as key_text;
 use crate::catalog::metric::Metric;
 use crate::event::{Event, Fact, TaskChange, TaskDetails, Truth};
 use crate::guard::{Admitted, Found};
+use crate::id::task_span_id;
 use crate::key::{RunKey, TryKey};
 use crate::limits;
 use crate::metrics::Metrics;
@@ -255,11 +257,25 @@ impl Fold {
         };
         self.make_room(&key);
         let full = self.runs.len() >= limits::OPEN_RUNS;
+        // Of a run that is closed only tries are news that did not come out.
+        let is_late = |closed: &Closed| match &fact {
+            Fact::Task { key: task, .. } => !closed.lacks(&key, task_span_id(&key, task)),
+            _ => true,
+        };
         let run = match self.runs.entry_ref(&key) {
+            EntryRef::Occupied(known) if known.get().remnant && is_late(&self.closed) => {
+                return Err(Anomaly::Late);
+            }
             EntryRef::Occupied(known) => known.into_mut(),
-            EntryRef::Vacant(_) if self.closed.contains(&key) => return Err(Anomaly::Late),
+            EntryRef::Vacant(_) if self.closed.contains(&key) && is_late(&self.closed) => {
+                return Err(Anomaly::Late);
+            }
             EntryRef::Vacant(_) if full => return Err(Anomaly::OverLimit),
-            EntryRef::Vacant(new) => new.insert_with_key(key.clone(), Run::new(key.clone())),
+            EntryRef::Vacant(new) => {
+                let mut run = Run::new(key.clone());
+                run.remnant = self.closed.contains(&key);
+                new.insert_with_key(key.clone(), run)
+            }
         };
         run.first_seen = run.first_seen.min(at);
         if truth == Truth::Reported {
@@ -322,7 +338,7 @@ impl Fold {
                 &mut self.anomalies,
                 &mut changes,
             );
-            run.listed = waiting || run.ended().is_some();
+            run.listed = waiting || run.ended().is_some() || run.remnant;
             if run.listed {
                 self.news.push(key);
             }
@@ -361,8 +377,9 @@ impl Fold {
     fn close(&mut self, key: &Arc<RunKey>, changes: &mut Vec<Change>) {
         if let Some(mut run) = self.runs.remove(key) {
             close::began(&mut run, changes);
-            self.closed.remember(key.clone());
             let across_hosts = self.timing.patience.is_some();
+            let tries = across_hosts.then(|| run.tries.values().map(Try::span_id));
+            self.closed.remember(key.clone(), tries);
             close::run(run, across_hosts, &mut self.metrics, &mut self.anomalies, changes);
         }
     }

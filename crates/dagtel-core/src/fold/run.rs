@@ -33,6 +33,8 @@ pub(crate) struct Run {
     pub(crate) key: Arc<RunKey>,
     /// Whether anything was said about the run itself, and not only about its tries.
     pub(crate) announced: bool,
+    /// Whether the run itself is closed, and these are tries that came after it.
+    pub(crate) remnant: bool,
     pub(crate) handed_over: bool,
     pub(crate) roster: bool,
     pub(crate) queued: Option<Told>,
@@ -73,6 +75,7 @@ impl Run {
         Self {
             key,
             announced: false,
+            remnant: false,
             handed_over: false,
             roster: false,
             queued: None,
@@ -157,6 +160,11 @@ impl Run {
 
     /// Whether it has an end, and the watermark is past that by what `timing` asks for.
     pub(crate) fn is_final(&mut self, watermark: Timestamp, timing: &Timing) -> bool {
+        if self.remnant {
+            self.news_at.look(watermark);
+            let ended = self.tries.values().all(|task| task.end.is_some());
+            return ended && self.news_at.is_past(watermark, timing.grace);
+        }
         let Some(patience) = timing.patience else {
             return self.ended().is_some_and(|end| watermark >= end.at.saturating_add(timing.grace));
         };
@@ -173,7 +181,7 @@ impl Run {
     /// Whether its end will be told elsewhere, and nothing in it waits for anything here: only tries of it were seen, or it
     /// was handed over, and each try is closed or handed over.
     pub(crate) fn ends_elsewhere(&self) -> bool {
-        let elsewhere = (!self.announced || self.handed_over) && self.ended().is_none();
+        let elsewhere = (!self.announced || self.handed_over) && self.ended().is_none() && !self.remnant;
         elsewhere && self.tries.values().all(|task| task.closed || task.handed_over)
     }
 
