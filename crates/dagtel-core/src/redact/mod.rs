@@ -9,6 +9,7 @@
 
 mod assigned;
 mod name;
+mod sieve;
 mod token;
 
 use std::ops::Range;
@@ -19,6 +20,7 @@ use memchr::memmem::Finder;
 use regex::{Regex, RegexBuilder};
 
 use self::name::Secrecy;
+use self::sieve::{Literal, Sieve};
 use crate::limits;
 use crate::value::{SmolStr, Value};
 
@@ -72,6 +74,12 @@ static NEEDLES: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
 const MARKS: [&str; 4] = ["bearer ", "basic ", "eyJ", "-----BEGIN"];
 /// And what stands before the user of a URL: so many texts have one that it is looked for by itself.
 static URL: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("://"));
+/// All of these, for a first look at a text. Of a URL with a user it is the `@`, which few have.
+static SIEVE: LazyLock<Sieve> = LazyLock::new(|| {
+    let prefixes = token::PREFIXES.iter().map(|prefix| Literal::Word(prefix.begins));
+    let others = NAMES.into_iter().chain(HOOKS).chain(MARKS).map(Literal::AnyCase);
+    Sieve::of([Literal::Byte(b'@')].into_iter().chain(prefixes).chain(others))
+});
 
 /// The rules by which secrets are found: those that are built in, and the deployment's own.
 #[derive(Clone, Debug, Default)]
@@ -129,7 +137,7 @@ impl Rules {
     /// ```
     pub fn redact(&self, text: &str) -> Option<(String, u32)> {
         let mut found = Vec::new();
-        if may_hold(text) {
+        if text.len() >= SHORTEST && SIEVE.passes(text) {
             built_in(text, &mut found);
         }
         for pattern in self.0.iter().flat_map(|own| &own.patterns) {
@@ -219,19 +227,6 @@ fn hides(value: &Value, secrecy: Secrecy) -> bool {
         Value::Int(_) | Value::Float(_) => secrecy == Secrecy::Secret,
         Value::Bool(_) => false,
     }
-}
-
-/// Whether a text is long enough for a secret, or has what names one: most texts of events are short and have neither.
-fn may_hold(text: &str) -> bool {
-    const LONG: usize = 16;
-    let sign = |byte: &u8| matches!(byte, b'=' | b':' | b' ');
-    text.len() >= LONG || (text.len() >= SHORTEST && text.as_bytes().iter().any(sign))
-}
-
-/// Whether anything stands in a name that may make it one of a secret.
-fn names_a_secret(name: &str) -> bool {
-    let pass = || name.len() >= 4 && name.as_bytes()[name.len() - 4..].eq_ignore_ascii_case(b"pass");
-    NEEDLES.as_ref().is_some_and(|needles| needles.find(name).is_some()) || pass()
 }
 
 /// What the built-in rules find.
@@ -357,6 +352,13 @@ mod tests {
             assert_eq!(masked(text), wanted);
             assert_eq!(masked(&masked(text)), wanted, "the second time");
         }
+    }
+
+    /// Texts below 16 bytes without a blank or an assignment were passed over.
+    #[test]
+    fn short_texts_were_not_looked_at() {
+        assert_eq!(masked("xoxb-0123456789"), "***");
+        assert_eq!(masked("--pass\thunter2"), "--pass\t***");
     }
 
     #[test]

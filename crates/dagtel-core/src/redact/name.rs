@@ -1,5 +1,9 @@
 //! Whether the name of a value says that the value is a secret.
 
+use std::sync::LazyLock;
+
+use super::sieve::{Literal, Sieve};
+
 /// What the name of a value says of the value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Secrecy {
@@ -92,48 +96,21 @@ const ABOUT: [&str; 36] = [
     "method",
 ];
 
-/// The letters of each thing that makes a name secret, as sets of bits ([`letters`]). Most names have none of these sets,
-/// and are done with after one pass.
-const SETS: [u32; 16] = [
-    letters(b"pas"),
-    letters(b"secrt"),
-    letters(b"crdential"),
-    letters(b"key"),
-    letters(b"tokn"),
-    letters(b"auth"),
-    letters(b"cokie"),
-    letters(b"dsn"),
-    letters(b"pwd"),
-    letters(b"jwt"),
-    letters(b"shared"),
-    letters(b"constr"),
-    letters(b"sig"),
-    letters(b"creds"),
-    letters(b"amzsigntur"),
-    letters(b"passphrase"),
-];
-
-/// The letters that are in a text, whatever their case. Other characters set some bit as well, so it is only good for
-/// saying that a letter is not there.
-const fn letters(text: &[u8]) -> u32 {
-    let (mut set, mut n) = (0, 0);
-    while n < text.len() {
-        set |= 1 << (text[n] & 31);
-        n += 1;
-    }
-    set
-}
+/// Of a name of a secret at least one of these is a part.
+static SIEVE: LazyLock<Sieve> =
+    LazyLock::new(|| Sieve::of(super::NAMES.into_iter().chain(["pass"]).map(Literal::AnyCase)));
 
 /// What a name says of its value; `None` when it says nothing.
 pub(super) fn secrecy(name: &str) -> Option<Secrecy> {
-    let there = letters(name.as_bytes());
-    // Without an early end, so that all are compared at once.
-    let may_be = SETS.iter().fold(false, |may_be, set| may_be | (there & set == *set));
-    if may_be && super::names_a_secret(name) { judge(name) } else { None }
+    if may_be_secret(name) { judge(name) } else { None }
+}
+
+pub(super) fn may_be_secret(name: &str) -> bool {
+    SIEVE.passes(name)
 }
 
 #[cold]
-fn judge(name: &str) -> Option<Secrecy> {
+pub(super) fn judge(name: &str) -> Option<Secrecy> {
     let words = words(name);
     let words: Vec<&str> = words.split(' ').filter(|word| !word.is_empty()).collect();
     if words.last().is_some_and(|last| words.len() > 1 && ABOUT.contains(last)) {

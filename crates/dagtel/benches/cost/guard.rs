@@ -54,6 +54,13 @@ pub(crate) fn table(table: &mut Table) {
             || append(&plain, events(secrets), guard::readmit),
             || "the peer is the same append without rules".to_owned(),
         );
+        table.compare(
+            &format!("guard: alone, {name}"),
+            Target::None,
+            || alone(events(secrets), guard::admit),
+            || alone(events(secrets), guard::readmit),
+            || "the peer only holds it to the limits; against an append see above".to_owned(),
+        );
     }
 }
 
@@ -61,6 +68,15 @@ fn journal() -> (tempfile::TempDir, Journal) {
     let spool = tempfile::tempdir().expect("a temporary directory");
     let journal = Journal::open(&Layout::new(spool.path()), Durability::Process, |_, _| {});
     (spool, journal.expect("a temporary directory can be a spool"))
+}
+
+/// Nanoseconds of an event that is not appended.
+fn alone(events: Vec<Event>, admit: fn(Event) -> (Admitted, Found)) -> f64 {
+    let start = Instant::now();
+    for event in events {
+        let _ = std::hint::black_box(admit(std::hint::black_box(event)));
+    }
+    start.elapsed().as_nanos() as f64 / EVENTS as f64
 }
 
 /// Nanoseconds of an event.
