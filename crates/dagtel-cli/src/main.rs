@@ -6,6 +6,7 @@ mod demo;
 mod exec;
 mod input;
 mod recording;
+mod seconds;
 mod show;
 mod terminal;
 

@@ -35,6 +35,7 @@ pub(crate) use self::options::Common;
 use self::told::Telling;
 use self::usage::{Usage, UsageOptions};
 
+use crate::seconds::seconds;
 use crate::{Outcome, terminal};
 
 /// How often a directory is looked at.
@@ -73,14 +74,6 @@ pub(crate) struct Options {
     memory: MemoryOptions,
     #[command(flatten)]
     usage: UsageOptions,
-}
-
-/// A time in seconds, of at most a year.
-fn seconds(text: &str) -> Result<Duration, String> {
-    const YEAR: f64 = 365.0 * 86_400.0;
-    let seconds = text.parse().ok().filter(|seconds| (0.0..=YEAR).contains(seconds));
-    let seconds = seconds.ok_or("write a number of seconds from 0 to a year, such as 2.5")?;
-    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
 }
 
 /// Runs the command until it is told to stop.

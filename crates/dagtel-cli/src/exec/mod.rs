@@ -21,6 +21,7 @@ use dagtel::{DagRun, Dagtel, Exception, ProcessEnd, RunHandle, TaskHandle, TaskI
 use self::child::{Nursery, Running};
 use self::key::{Run, RunArgs};
 use self::output::Tee;
+use crate::seconds::interval;
 use crate::terminal as screen;
 
 /// What shells answer when there is no such command, and when it is one that cannot be run.
@@ -59,7 +60,7 @@ pub(crate) struct Options {
     #[arg(long)]
     track_memory: bool,
     /// Seconds between two looks at the memory, 0.5 if not said [env: DAGTEL_DEBUG_MEMORY_POLL_INTERVAL_SECONDS]
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", value_parser = interval)]
     memory_poll_interval: Option<Duration>,
     /// Give the command a cgroup of its own, which knows its true peak of memory and whether memory ran out
     #[arg(long)]
@@ -159,7 +160,7 @@ impl Options {
     fn poll_interval(&self) -> Option<Duration> {
         let from_environment = || {
             let text = key::environment(POLL_INTERVAL)?;
-            seconds(&text).inspect_err(|error| self.say(&format!("{POLL_INTERVAL}={text:?}: {error}"))).ok()
+            interval(&text).inspect_err(|error| self.say(&format!("{POLL_INTERVAL}={text:?}: {error}"))).ok()
         };
         self.memory_poll_interval.or_else(from_environment)
     }
@@ -291,11 +292,4 @@ impl Started {
 /// As of a process that ended with this code (wait(2)).
 fn exit_status(code: u8) -> ExitStatus {
     ExitStatus::from_raw(i32::from(code) << 8)
-}
-
-fn seconds(text: &str) -> Result<Duration, String> {
-    let parsed = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-    parsed
-        .filter(|interval| !interval.is_zero())
-        .ok_or_else(|| "say a number of seconds, such as 0.5".to_owned())
 }

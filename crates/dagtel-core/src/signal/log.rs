@@ -8,7 +8,7 @@ use smol_str::{SmolStr, format_smolstr};
 use super::map::LastRun;
 use crate::catalog::{attribute, lifecycle};
 pub use crate::event::Severity;
-use crate::fold::{Change, ClosedRun, ClosedTry, Line, Started};
+use crate::fold::{Change, Line, Started};
 use crate::guard::AdmittedLog;
 use crate::id::task_span_id;
 use crate::key::{RunKey, TryKey, UNMAPPED};
@@ -108,8 +108,15 @@ pub fn lifecycle_records(changes: &[Change]) -> Vec<AdmittedLog> {
             let span = started.task.as_ref().map(|(_, span_id)| *span_id);
             record(&started.run, span, began(started))
         }
-        Change::Try(task) => record(&task.run, Some(task.span_id), task_ended(task)),
-        Change::Run(run) => record(&run.key, None, run_ended(run)),
+        Change::Try(task) => {
+            let (state, times) = (task.state, (task.started, task.ended));
+            let told = ended(&task.run, Some(&task.key), state.as_str(), state.is_error(), times);
+            record(&task.run, Some(task.span_id), told)
+        }
+        Change::Run(run) => {
+            let (state, times) = (run.state, (run.started, run.ended));
+            record(&run.key, None, ended(&run.key, None, state.as_str(), state.is_error(), times))
+        }
     });
     told.collect()
 }
@@ -130,36 +137,19 @@ fn began(started: &Started) -> Told {
     Told { at: started.at, name, failed: false, body, attributes: identity(&started.run, task, 0) }
 }
 
-fn task_ended(task: &ClosedTry) -> Told {
-    let state = task.state.as_str();
-    let mut attributes = identity(&task.run, Some(&task.key), 2);
+fn ended(
+    run: &RunKey,
+    task: Option<&TryKey>,
+    state: &'static str,
+    failed: bool,
+    (started, ended): (Option<Timestamp>, Timestamp),
+) -> Told {
+    let mut attributes = identity(run, task, 2);
     attributes.push((attribute::STATE, SmolStr::new_static(state).into()));
-    attributes.extend(duration(task.started, task.ended));
-    Told {
-        at: task.ended,
-        name: lifecycle::TASK_FINISHED,
-        failed: task.state.is_error(),
-        body: format_smolstr!("{} finished: {state}", shown(&task.run, Some(&task.key))),
-        attributes,
-    }
-}
-
-fn run_ended(run: &ClosedRun) -> Told {
-    let state = run.state.as_str();
-    let mut attributes = identity(&run.key, None, 2);
-    attributes.push((attribute::STATE, SmolStr::new_static(state).into()));
-    attributes.extend(duration(run.started, run.ended));
-    Told {
-        at: run.ended,
-        name: lifecycle::DAG_RUN_FINISHED,
-        failed: run.state.is_error(),
-        body: format_smolstr!("{} finished: {state}", shown(&run.key, None)),
-        attributes,
-    }
-}
-
-fn duration(started: Option<Timestamp>, ended: Timestamp) -> Option<Attribute> {
-    started.map(|started| (attribute::DURATION, ended.seconds_since(started).into()))
+    attributes.extend(started.map(|started| (attribute::DURATION, ended.seconds_since(started).into())));
+    let name = if task.is_some() { lifecycle::TASK_FINISHED } else { lifecycle::DAG_RUN_FINISHED };
+    let body = format_smolstr!("{} finished: {state}", shown(run, task));
+    Told { at: ended, name, failed, body, attributes }
 }
 
 /// A run or a try as people read it.
