@@ -31,6 +31,7 @@ mod describe;
 mod engine;
 mod guard;
 mod handle;
+mod hooks;
 mod in_memory;
 mod instruments;
 mod journal;

@@ -7,20 +7,19 @@
 //! [`schema`] is its JSON Schema. A field that is not known is an error that names it, because a misspelled field would
 //! otherwise be lost in silence.
 
+mod read;
+mod write;
+
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
-use super::{
-    Event, Exception, Fact, LogLine, RunChange, RunDetails, RunState, Severity, TaskChange, TaskDetails,
-    TaskState, Truth,
-};
-use crate::key::{DEFAULT_NAMESPACE, RunKey, TryKey, UNMAPPED};
+use super::{Exception, Severity, Truth};
+use crate::key::{DEFAULT_NAMESPACE, UNMAPPED};
 use crate::time::Timestamp;
-use crate::value::{Attribute, Value};
+use crate::value::Value;
 
 /// One event as a JSON object. See the fields for what each kind of event needs.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -185,196 +184,6 @@ pub enum LineError {
     UnknownState(String, String),
 }
 
-impl TryFrom<EventLine> for Event {
-    type Error = LineError;
-
-    fn try_from(line: EventLine) -> Result<Self, LineError> {
-        if line.event != EventName::TaskLog && (line.body.is_some() || line.severity.is_some()) {
-            return Err(LineError::UnexpectedBody);
-        }
-        let fact = match run_change(&line)? {
-            Some(change) => run_fact(&line, change)?,
-            None => task_fact(&line)?,
-        };
-        let run = RunKey {
-            namespace: line.namespace,
-            dag_id: line.dag_id,
-            run_id: line.run_id,
-            attempt: line.attempt,
-        };
-        Ok(Self { run: Arc::new(run), at: line.at, truth: line.truth, fact })
-    }
-}
-
-fn run_change(line: &EventLine) -> Result<Option<RunChange>, LineError> {
-    Ok(Some(match line.event {
-        EventName::RunQueued => RunChange::Queued,
-        EventName::RunStarted => RunChange::Started,
-        EventName::RunUpdated => RunChange::Updated,
-        EventName::RunHandedOver => RunChange::HandedOver,
-        EventName::RunFinished => {
-            RunChange::Finished(state(line, RunState::parse, RunState::ALL, RunState::as_str)?)
-        }
-        _ => return Ok(None),
-    }))
-}
-
-fn run_fact(line: &EventLine, change: RunChange) -> Result<Fact, LineError> {
-    if let Some(task) = &line.task_id {
-        return Err(LineError::UnexpectedTask(task.clone()));
-    }
-    let details = RunDetails {
-        edges: line.edges.clone(),
-        roster: line.roster,
-        trigger: line.trigger.clone(),
-        exception: line.exception.clone(),
-        attributes: attributes(line),
-    };
-    Ok(Fact::Run { change, details })
-}
-
-fn task_fact(line: &EventLine) -> Result<Fact, LineError> {
-    let task_id = line.task_id.clone().ok_or(LineError::NoTask)?;
-    let key = TryKey { task_id, map_index: line.map_index, try_number: line.try_number };
-    if line.event == EventName::TaskLog {
-        let body = line.body.clone().ok_or(LineError::NoBody)?;
-        let severity = line.severity.unwrap_or_default();
-        return Ok(Fact::Log { key, line: LogLine { severity, body, attributes: attributes(line) } });
-    }
-    let change = match line.event {
-        EventName::TaskScheduled => TaskChange::Scheduled,
-        EventName::TaskQueued => TaskChange::Queued,
-        EventName::TaskStarted => TaskChange::Started,
-        EventName::TaskDeferred => TaskChange::Deferred,
-        EventName::TaskResumed => TaskChange::Resumed,
-        EventName::TaskHandedOver => TaskChange::HandedOver,
-        EventName::TaskFinished => {
-            TaskChange::Finished(state(line, TaskState::parse, TaskState::ALL, TaskState::as_str)?)
-        }
-        _ => TaskChange::Updated,
-    };
-    let details = TaskDetails {
-        upstream: line.upstream.clone(),
-        exception: line.exception.clone(),
-        attributes: attributes(line),
-    };
-    Ok(Fact::Task { key, change, details })
-}
-
-fn attributes(line: &EventLine) -> Vec<(SmolStr, Value)> {
-    line.attributes.iter().map(|(key, value)| (key.clone(), value.clone())).collect()
-}
-
-fn state<S: Copy>(
-    line: &EventLine,
-    parse: fn(&str) -> Option<S>,
-    all: &[S],
-    word: fn(S) -> &'static str,
-) -> Result<S, LineError> {
-    let known = || all.iter().map(|state| word(*state)).collect::<Vec<_>>().join(", ");
-    let text = line.state.as_deref().ok_or_else(|| LineError::NoState(known()))?;
-    parse(text).ok_or_else(|| LineError::UnknownState(text.to_owned(), known()))
-}
-
-impl From<&Event> for EventLine {
-    fn from(event: &Event) -> Self {
-        let mut line = Self {
-            event: EventName::RunUpdated,
-            at: event.at,
-            namespace: event.run.namespace.clone(),
-            dag_id: event.run.dag_id.clone(),
-            run_id: event.run.run_id.clone(),
-            attempt: event.run.attempt,
-            task_id: None,
-            map_index: UNMAPPED,
-            try_number: 1,
-            state: None,
-            truth: event.truth,
-            exception: None,
-            upstream: None,
-            edges: Vec::new(),
-            roster: false,
-            body: None,
-            severity: None,
-            trigger: None,
-            attributes: BTreeMap::new(),
-            dropped: 0,
-            usage: None,
-        };
-        match &event.fact {
-            Fact::Run { change, details } => line.set_run(change, details),
-            Fact::Task { key, change, details } => line.set_task(key, change, details),
-            Fact::Log { key, line: logged } => line.set_log(key, logged),
-        }
-        line
-    }
-}
-
-impl EventLine {
-    fn set_run(&mut self, change: &RunChange, details: &RunDetails) {
-        self.event = match change {
-            RunChange::Queued => EventName::RunQueued,
-            RunChange::Started => EventName::RunStarted,
-            RunChange::Updated => EventName::RunUpdated,
-            RunChange::HandedOver => EventName::RunHandedOver,
-            RunChange::Finished(state) => {
-                self.state = Some(state.to_string());
-                EventName::RunFinished
-            }
-        };
-        self.edges.clone_from(&details.edges);
-        self.roster = details.roster;
-        self.trigger.clone_from(&details.trigger);
-        self.exception.clone_from(&details.exception);
-        self.attributes = by_key(&details.attributes);
-    }
-
-    fn set_task(&mut self, key: &TryKey, change: &TaskChange, details: &TaskDetails) {
-        self.event = match change {
-            TaskChange::Scheduled => EventName::TaskScheduled,
-            TaskChange::Queued => EventName::TaskQueued,
-            TaskChange::Started => EventName::TaskStarted,
-            TaskChange::Deferred => EventName::TaskDeferred,
-            TaskChange::Resumed => EventName::TaskResumed,
-            TaskChange::Updated => EventName::TaskUpdated,
-            TaskChange::HandedOver => EventName::TaskHandedOver,
-            TaskChange::Finished(state) => {
-                self.state = Some(state.to_string());
-                EventName::TaskFinished
-            }
-        };
-        self.set_key(key);
-        self.upstream.clone_from(&details.upstream);
-        self.exception.clone_from(&details.exception);
-        self.attributes = by_key(&details.attributes);
-    }
-}
-
-/// Each key once: the first counts, as in the fold. A number that JSON does not have becomes the text that a span shows.
-fn by_key(attributes: &[Attribute]) -> BTreeMap<SmolStr, Value> {
-    let writable = |value: &Value| match value {
-        Value::Float(number) if !number.is_finite() => number.to_string().into(),
-        _ => value.clone(),
-    };
-    attributes.iter().rev().map(|(key, value)| (key.clone(), writable(value))).collect()
-}
-
-impl EventLine {
-    fn set_key(&mut self, key: &TryKey) {
-        self.task_id = Some(key.task_id.clone());
-        self.map_index = key.map_index;
-        self.try_number = key.try_number;
-    }
-
-    fn set_log(&mut self, key: &TryKey, logged: &LogLine) {
-        self.event = EventName::TaskLog;
-        self.set_key(key);
-        self.body = Some(logged.body.clone());
-        self.severity = Some(logged.severity);
-        self.attributes = by_key(&logged.attributes);
-    }
-}
-
 /// A line of the inbox: an event, or what a process measured of itself.
 #[derive(JsonSchema)]
 #[schemars(untagged, title = "dagtel inbox line")]
@@ -417,6 +226,8 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::{Event, Fact};
+    use crate::key::TryKey;
 
     fn read(json: &str) -> Result<Event, String> {
         let line: EventLine = serde_json::from_str(json).map_err(|e| e.to_string())?;
