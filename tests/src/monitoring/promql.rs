@@ -254,7 +254,8 @@ pub fn names(expression: &str) -> BTreeSet<String> {
             rest = &rest[closing(rest, ')')..];
         } else if word.starts_with(|letter: char| letter.is_ascii_alphabetic() || letter == '_')
             && !["(", "by (", "by(", "without (", "without("].iter().any(|call| rest.starts_with(call))
-            && !WORDS.contains(&word)
+            // Prometheus writes them in its own case.
+            && !WORDS.iter().any(|known| known.eq_ignore_ascii_case(word))
         {
             names.insert(word.to_owned());
         }
@@ -288,5 +289,6 @@ mod tests {
             ),
             ["x", "y"]
         );
+        assert_eq!(names("x > y * 0 + inf or x > y * 0 + Inf"), ["x", "y"]);
     }
 }
