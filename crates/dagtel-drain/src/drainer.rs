@@ -14,15 +14,19 @@ use dagtel_core::guard::{Admitted, AdmittedLog, Found, Guard, readmit};
 use dagtel_core::key::{RunKey, TryKey};
 use dagtel_core::signal::{lifecycle_records, log_records, spans};
 use dagtel_core::time::Timestamp;
-use dagtel_otlp::{Frame, Identity, Signal, record};
+use dagtel_otlp::{FRAME_ITEMS, Frame, Identity, Signal, record};
 use dagtel_spool::{DirLock, Options, Reader, Spool, StreamStatus, WriterId};
 
 use crate::inbox;
 use crate::layout::Layout;
 use crate::outbox::{self, Numbered, OutboxWriter};
 use crate::owners::{Owner, Owners};
+use crate::read::ReadTo;
 use crate::repeats::{Numbering, Received};
 use crate::state::{self, Counts, NoState, State};
+
+/// Changes that are told at a time: of as many as are due after a busy second, the frames need not all be in memory.
+const PORTION: usize = 16 * FRAME_ITEMS;
 
 /// How to drain.
 #[derive(Clone, Debug)]
@@ -101,6 +105,8 @@ pub struct Drainer {
     counts_at_start: Counts,
     /// What living processes said of themselves last, by the name of their file. Not saved: they will say it again.
     pub(crate) reports: BTreeMap<String, MetricsLine>,
+    /// Up to which of its own times each source was read. Not saved: without it a source counts as read from its beginning.
+    pub(crate) read_to: ReadTo,
     /// Events to be put into the outbox by this step.
     pub(crate) forward: Vec<Admitted>,
     lock: DirLock,
@@ -116,6 +122,8 @@ pub struct Step {
     pub frames: usize,
     /// Whether there is more to read right away.
     pub more: bool,
+    /// Then, up to which time the source is read that is furthest behind.
+    pub(crate) behind: Option<Timestamp>,
     /// The writers of the journal that are alive.
     pub alive: BTreeSet<WriterId>,
     /// Whether the writer of any file of the inbox is alive.
@@ -159,6 +167,7 @@ impl Drainer {
             metrics_due: Timestamp::MIN,
             counts_at_start: Counts::default(),
             reports: BTreeMap::new(),
+            read_to: ReadTo::default(),
             forward: Vec::new(),
             lock,
         };
@@ -239,24 +248,43 @@ impl Drainer {
         let given_up =
             self.state.owners.abandoned(if watermark == Timestamp::MAX { watermark } else { patience });
         given_up.into_iter().for_each(|event| self.apply(readmit(event)));
-        // While there is more to read, later facts about what has ended may be among it.
-        let changes = if step.more { Vec::new() } else { self.state.fold.due(watermark) };
-        let records = self.records(&changes);
-        let spans = spans(changes).filter(|_| self.options.traces);
-        let mut frames = dagtel_otlp::traces(spans, &self.options.identity);
-        frames.extend(self.forwarded(now.into()));
-        frames.extend(dagtel_otlp::logs(&records, &self.options.identity));
-        if self.options.metrics && Timestamp::from(now) >= self.metrics_due && !step.more {
-            frames.extend(self.metrics(now.into()));
+        let watermark = self.safe_watermark(watermark, now.into(), &step);
+        loop {
+            let (changes, all) = self.state.fold.due_within(watermark, PORTION);
+            let records = self.records(&changes);
+            let spans = spans(changes).filter(|_| self.options.traces);
+            let mut frames = dagtel_otlp::traces(spans, &self.options.identity);
+            frames.extend(self.forwarded(now.into()));
+            frames.extend(dagtel_otlp::logs(&records, &self.options.identity));
+            if all && self.metrics_are_due(now.into(), step.more) {
+                frames.extend(self.metrics(now.into()));
+            }
+            step.frames += frames.len();
+            if step.events > 0 || !frames.is_empty() {
+                self.commit(frames)?;
+            }
+            if all {
+                break;
+            }
         }
-        step.frames = frames.len();
-        if step.events > 0 || step.frames > 0 {
-            self.commit(frames)?;
-        }
-        if !step.more {
-            self.clean_up(&streams, now);
-        }
+        self.clean_up(&streams, now);
         Ok(step)
+    }
+
+    /// Up to when everything is read. While there is more to read, later facts about what has ended may be among it: then
+    /// that is the time up to which the source is read that is furthest behind. Across hosts the fold waits by arrival,
+    /// which reading only delays.
+    fn safe_watermark(&self, watermark: Timestamp, now: Timestamp, step: &Step) -> Timestamp {
+        match step.behind {
+            None => watermark,
+            Some(_) if self.options.timing.patience.is_some() => watermark.min(now),
+            Some(behind) => behind.min(watermark).min(now),
+        }
+    }
+
+    /// While there is more to read, metrics are told as usual, but none that were asked for at once: those are to tell all.
+    fn metrics_are_due(&self, now: Timestamp, more: bool) -> bool {
+        self.options.metrics && now >= self.metrics_due && !(more && self.metrics_due == Timestamp::MIN)
     }
 
     /// Takes over what is where the directory was: made anew, or replaced by another. Without its lock there could be two

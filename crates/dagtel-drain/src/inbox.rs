@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::layout::Layout;
 
-/// Bytes read of one file in one step.
+/// Bytes read of one file at a time.
 const STEP_BYTES: usize = 4 * 1024 * 1024;
 /// How long the file of a dead writer must have lain still before it is removed: a writer that has made its file and not
 /// locked it yet looks dead.
@@ -67,6 +67,8 @@ pub(crate) struct Lines {
     /// The last of them.
     pub(crate) report: Option<MetricsLine>,
     pub(crate) bad: InboxCounts,
+    /// Bytes read.
+    pub(crate) bytes: usize,
     /// Read to the end of what is there now.
     pub(crate) end: bool,
     /// Its writer is dead.
@@ -115,7 +117,7 @@ pub(crate) fn read(dir: &Path, name: &str, position: &mut InboxPosition) -> io::
     file.seek(SeekFrom::Start(position.offset))?;
     let mut bytes = Vec::new();
     let read = file.take(STEP_BYTES as u64).read_to_end(&mut bytes)?;
-    let mut lines = Lines { end: read < STEP_BYTES, dead, ..Lines::default() };
+    let mut lines = Lines { bytes: read, end: read < STEP_BYTES, dead, ..Lines::default() };
     let mut rest = &bytes[..];
     while let Some(length) = rest.iter().position(|byte| *byte == b'\n') {
         let (line, after) = rest.split_at(length);

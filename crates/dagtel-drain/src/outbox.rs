@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use dagtel_otlp::record::{self, UNNUMBERED};
 use dagtel_otlp::{Frame, Signal};
 use dagtel_spool::{AppendError, Class, OpenError, Options, Position, Spool, StreamId, Writer};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::layout::Layout;
 
@@ -20,6 +20,7 @@ pub(crate) struct Numbered {
     pub(crate) number: u64,
     pub(crate) kind: u8,
     pub(crate) items: u32,
+    #[serde(serialize_with = "whole")]
     pub(crate) body: Vec<u8>,
 }
 
@@ -28,6 +29,11 @@ impl Numbered {
         let items = u32::try_from(frame.items).unwrap_or(u32::MAX);
         Self { number, kind: record::kind_of(frame.signal), items, body: frame.body }
     }
+}
+
+/// Bytes at once, which are the same in postcard as one after the other.
+fn whole<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_bytes(bytes)
 }
 
 /// Appends frames to an outbox.

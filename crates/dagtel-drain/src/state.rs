@@ -2,12 +2,13 @@
 //! the frames of its last step, in postcard.
 
 use std::collections::BTreeMap;
-use std::io;
+use std::io::{self, Write as _};
 use std::path::Path;
 
 use dagtel_core::fold::Fold;
-use dagtel_spool::sealed::{self, Magic, Sealed};
+use dagtel_spool::sealed::{self, Magic, Saving, Sealed};
 use dagtel_spool::{Position, StreamId};
+use postcard::ser_flavors::Flavor;
 use serde::{Deserialize, Serialize};
 
 use crate::inbox::InboxPosition;
@@ -84,8 +85,40 @@ pub(crate) fn load(path: &Path) -> io::Result<Result<Box<State>, NoState>> {
     }
 }
 
-/// Saves the state in place of the one before.
+/// Saves the state in place of the one before, without a copy of it in memory.
 pub(crate) fn save(path: &Path, state: &State) -> io::Result<()> {
-    let bytes = postcard::to_extend(state, Vec::with_capacity(4096)).map_err(io::Error::other)?;
-    sealed::save(path, MAGIC, &bytes)
+    let mut file = ToFile { saving: Saving::begin(path, MAGIC)?, error: None };
+    let saved = postcard::serialize_with_flavor(state, &mut file);
+    if let Some(error) = file.error {
+        return Err(error);
+    }
+    saved.map_err(io::Error::other)?;
+    file.saving.finish()
+}
+
+/// What postcard writes to. Its own errors do not say what is wrong with a file.
+struct ToFile {
+    saving: Saving,
+    error: Option<io::Error>,
+}
+
+impl Flavor for &mut ToFile {
+    type Output = ();
+
+    #[inline]
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.try_extend(&[byte])
+    }
+
+    #[inline]
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        self.saving.write_all(bytes).map_err(|error| {
+            self.error = Some(error);
+            postcard::Error::SerializeBufferFull
+        })
+    }
+
+    fn finalize(self) -> postcard::Result<()> {
+        Ok(())
+    }
 }

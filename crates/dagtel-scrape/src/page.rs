@@ -74,6 +74,13 @@ impl Page {
         }
     }
 
+    /// The same with memory for so many bytes: a page that grows is copied again and again.
+    #[must_use]
+    pub fn with_memory(mut self, bytes: usize) -> Self {
+        self.text.reserve_exact(bytes.min(self.most));
+        self
+    }
+
     /// Bytes that are left.
     pub fn room(&self) -> usize {
         self.most - self.text.len()
@@ -172,6 +179,7 @@ impl Page {
         if self.format == Format::OpenMetrics {
             self.text.push_str(EOF);
         }
+        self.text.shrink_to_fit();
         self.text.into()
     }
 }

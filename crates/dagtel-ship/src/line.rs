@@ -26,7 +26,7 @@ use crate::{Delivery, Endpoint, Protocol, Verdict};
 /// How often the outbox is looked at when nobody says that something is there.
 const POLL: Duration = Duration::from_millis(500);
 /// Bytes read at a time.
-const READ_BYTES: usize = 4 * 1024 * 1024;
+const READ_BYTES: usize = 2 * 1024 * 1024;
 /// Bytes of requests that no receiver will ever take; beyond it the oldest go.
 const DEAD_LETTER_BYTES: u64 = 64 * 1024 * 1024;
 

@@ -8,8 +8,8 @@
 //! `<name>.damaged`, so that it can be looked at.
 
 use std::fs::{self, File};
-use std::io::{self, Write as _};
-use std::path::Path;
+use std::io::{self, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
 
 use crate::progress::beside;
 
@@ -59,19 +59,77 @@ pub fn set_aside(path: impl AsRef<Path>) -> io::Result<()> {
 /// # Errors
 /// When that fails; the one before is still there.
 pub fn save(path: impl AsRef<Path>, magic: &Magic, content: &[u8]) -> io::Result<()> {
-    let path = path.as_ref();
-    let new = beside(path, ".new");
-    let mut head = [0; HEAD];
-    head[..magic.len()].copy_from_slice(magic);
-    head[magic.len()..].copy_from_slice(&crc32fast::hash(content).to_le_bytes());
-    let mut file = File::create(&new)?;
-    file.write_all(&head)?;
-    file.write_all(content)?;
-    drop(file);
-    fs::rename(&new, path)
+    let mut saving = Saving::begin(path, magic)?;
+    saving.write_all(content)?;
+    saving.finish()
 }
 
 const HEAD: usize = 12;
+/// Bytes of the content that are written by one call.
+const CHUNK: usize = 64 * 1024;
+
+/// A file that is being written in place of the one before, piece by piece, so that its content need not be in memory
+/// whole. Unless it is [finished](Self::finish), the one before stays.
+#[derive(Debug)]
+pub struct Saving {
+    path: PathBuf,
+    new: PathBuf,
+    file: File,
+    crc: crc32fast::Hasher,
+    chunk: Vec<u8>,
+}
+
+impl Saving {
+    /// Begins one.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn begin(path: impl AsRef<Path>, magic: &Magic) -> io::Result<Self> {
+        let path = path.as_ref().to_owned();
+        let new = beside(&path, ".new");
+        let mut file = File::create(&new)?;
+        let mut head = [0; HEAD];
+        head[..magic.len()].copy_from_slice(magic);
+        file.write_all(&head)?;
+        let (crc, chunk) = (crc32fast::Hasher::new(), Vec::with_capacity(CHUNK));
+        Ok(Self { path, new, file, crc, chunk })
+    }
+
+    /// Puts it in place.
+    ///
+    /// # Errors
+    /// When that fails; the one before is still there.
+    pub fn finish(mut self) -> io::Result<()> {
+        self.flush()?;
+        self.file.seek(SeekFrom::Start((HEAD - size_of::<u32>()) as u64))?;
+        self.file.write_all(&self.crc.finalize().to_le_bytes())?;
+        drop(self.file);
+        fs::rename(&self.new, &self.path)
+    }
+}
+
+impl io::Write for Saving {
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.chunk.len() + bytes.len() > CHUNK {
+            self.flush()?;
+        }
+        if bytes.len() >= CHUNK {
+            self.crc.update(bytes);
+            self.file.write_all(bytes)?;
+        } else {
+            self.chunk.extend_from_slice(bytes);
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.crc.update(&self.chunk);
+        self.file.write_all(&self.chunk)?;
+        self.chunk.clear();
+        Ok(())
+    }
+}
 
 fn is_whole(bytes: &[u8], magic: &Magic) -> bool {
     let Some(rest) = bytes.strip_prefix(magic) else { return false };

@@ -236,7 +236,15 @@ impl Pump<'_> {
         loop {
             tokio::select! {
                 () = shutdown.as_mut() => break,
-                _ = tick.tick() => trouble = self.step(Drainer::step).err(),
+                _ = tick.tick() => {
+                    let step = self.step(Drainer::step);
+                    if step.as_ref().is_ok_and(|step| step.more) {
+                        tick.reset_immediately();
+                        // Sending goes on meanwhile.
+                        tokio::task::yield_now().await;
+                    }
+                    trouble = step.err();
+                }
                 Some(Command::Flush(reply)) = self.worker.commands.recv() => {
                     trouble = self.flush(&reply).err();
                 }

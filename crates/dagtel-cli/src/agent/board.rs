@@ -1,7 +1,7 @@
 //! What the agent shows of itself at `/metrics`: its threads write here what they do, and a scrape reads it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use bytes::{Buf as _, Bytes};
@@ -44,7 +44,8 @@ pub(super) struct Spool {
 /// The series of the fold in a text format, written once for as long as nothing new is told: the end of every page.
 #[derive(Debug)]
 struct Written {
-    of: Vec<Arc<Told>>,
+    /// Whose series they are. Weak, because what was told holds as much memory as the fold's own series.
+    of: Vec<Weak<Told>>,
     text: Bytes,
     omitted: u64,
 }
@@ -122,14 +123,16 @@ impl Board {
         let mut cache = lock(&self.written);
         if let Some(written) = cache.get(&format)
             && written.of.len() == named.len()
-            && written.of.iter().zip(&named).all(|(old, (_, new))| Arc::ptr_eq(old, new))
+            && written.of.iter().zip(&named).all(|(old, (_, new))| old.as_ptr() == Arc::as_ptr(new))
         {
             return written.clone();
         }
-        let mut page = Page::new(format, limits::PAGE_BYTES - limits::RESERVED_BYTES);
+        // There will be about as much as there was.
+        let memory = cache.remove(&format).map_or(0, |written| written.text.len() + written.text.len() / 16);
+        let mut page = Page::new(format, limits::PAGE_BYTES - limits::RESERVED_BYTES).with_memory(memory);
         series::write(&mut page, &named);
         let omitted = page.omitted();
-        let of = named.into_iter().map(|(_, told)| told).collect();
+        let of = named.iter().map(|(_, told)| Arc::downgrade(told)).collect();
         let written = Arc::new(Written { of, text: page.finish(), omitted });
         cache.insert(format, written.clone());
         written

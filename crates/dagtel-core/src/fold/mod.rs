@@ -47,7 +47,7 @@ use self::closed::Closed;
 pub use self::resources::Resources;
 use self::run::Run;
 use self::task::Try;
-use self::told::News;
+use self::told::{News, room_for_one};
 use crate::catalog::attribute::text as key_text;
 use crate::catalog::metric::Metric;
 use crate::event::{Event, Fact, TaskChange, TaskDetails, Truth};
@@ -105,7 +105,7 @@ const SWEEP: usize = 4096;
 pub struct Fold {
     timing: Timing,
     #[serde(with = "crate::pairs")]
-    runs: HashMap<Arc<RunKey>, Run>,
+    runs: HashMap<Arc<RunKey>, Box<Run>>,
     /// Runs in which something may have become final.
     news: Vec<Arc<RunKey>>,
     closed: Closed,
@@ -226,7 +226,7 @@ impl Fold {
     }
 
     fn open_try(&self, run: &Arc<RunKey>, task: &TryKey) -> Option<&Try> {
-        self.runs.get(run)?.tries.get(task).filter(|task| !task.closed)
+        self.runs.get(run)?.tries.get(task).map(|task| &**task).filter(|task| !task.closed)
     }
 
     /// How many runs are open.
@@ -237,7 +237,7 @@ impl Fold {
     /// The runs without an end, in the order of their keys.
     pub fn unfinished(&self) -> Vec<Unfinished> {
         let runs = self.runs.values().filter(|run| run.announced && run.ended().is_none());
-        let mut open: Vec<_> = runs.map(Unfinished::of).collect();
+        let mut open: Vec<_> = runs.map(|run| Unfinished::of(run)).collect();
         open.sort_unstable_by(|a, b| a.key.cmp(&b.key));
         open
     }
@@ -272,7 +272,7 @@ impl Fold {
             }
             EntryRef::Vacant(_) if full => return Err(Anomaly::OverLimit),
             EntryRef::Vacant(new) => {
-                let mut run = Run::new(key.clone());
+                let mut run = Box::new(Run::new(key.clone()));
                 run.remnant = self.closed.contains(&key);
                 new.insert_with_key(key.clone(), run)
             }
@@ -320,10 +320,19 @@ impl Fold {
 
     /// What has become final by the watermark: runs in the order of their keys, each after its tries.
     pub fn due(&mut self, watermark: Timestamp) -> Vec<Change> {
+        self.due_within(watermark, usize::MAX).0
+    }
+
+    /// The same in portions, so that whoever passes them on needs no memory for all at once: no further run is looked at
+    /// after `most` changes. Returns whether these were all.
+    pub fn due_within(&mut self, watermark: Timestamp, most: usize) -> (Vec<Change>, bool) {
         let mut changes = Vec::new();
         let mut news = std::mem::take(&mut self.news);
         news.sort_unstable();
-        for key in news {
+        let mut news = news.into_iter();
+        while changes.len() < most
+            && let Some(key) = news.next()
+        {
             let Some(run) = self.runs.get_mut(&key) else { continue };
             close::began(run, &mut changes);
             if run.is_final(watermark, &self.timing) {
@@ -343,8 +352,12 @@ impl Fold {
                 self.news.push(key);
             }
         }
+        if news.len() > 0 {
+            self.news.extend(news);
+            return (changes, false);
+        }
         self.give_up_forgotten(watermark, &mut changes);
-        changes
+        (changes, true)
     }
 
     /// Closes runs of which nothing has been heard for so long that nothing will be.
@@ -378,9 +391,9 @@ impl Fold {
         if let Some(mut run) = self.runs.remove(key) {
             close::began(&mut run, changes);
             let across_hosts = self.timing.patience.is_some();
-            let tries = across_hosts.then(|| run.tries.values().map(Try::span_id));
+            let tries = across_hosts.then(|| run.tries.values().map(|task| task.span_id()));
             self.closed.remember(key.clone(), tries);
-            close::run(run, across_hosts, &mut self.metrics, &mut self.anomalies, changes);
+            close::run(*run, across_hosts, &mut self.metrics, &mut self.anomalies, changes);
         }
     }
 }
@@ -424,9 +437,12 @@ fn merge_task(
     match &entry {
         Entry::Occupied(known) if known.get().closed => return Err(Anomaly::Late),
         Entry::Occupied(known) if known.get().listed => {}
-        unlisted => news.push(unlisted.key().clone()),
+        unlisted => {
+            room_for_one(news);
+            news.push(unlisted.key().clone());
+        }
     }
-    let task = entry.or_insert_with_key(|key| Try::new(span_ids.of(run_key, key)));
+    let task = entry.or_insert_with_key(|key| Box::new(Try::new(span_ids.of(run_key, key))));
     task.listed = true;
     let merged = task.apply(at, truth, change, details).anomaly();
     if merged != Some(Anomaly::Duplicate) {

@@ -48,8 +48,9 @@ pub(crate) struct Run {
     /// The upstream tasks of each task.
     pub(crate) upstreams: BTreeMap<SmolStr, BTreeSet<SmolStr>>,
     edges: usize,
+    /// Boxed: a node of the tree has room for eleven, and most runs of many DAGs have few tries.
     #[serde(with = "tries")]
-    pub(crate) tries: BTreeMap<TryKey, Try>,
+    pub(crate) tries: BTreeMap<TryKey, Box<Try>>,
     #[serde(skip)]
     pub(crate) span_ids: TaskSpanIds,
     /// Tries about which there is news to look at.
@@ -201,7 +202,8 @@ impl Run {
     /// The tries of all instances of a task, by map index and try number.
     pub(crate) fn tries_of(&self, task_id: &SmolStr) -> impl DoubleEndedIterator<Item = (&TryKey, &Try)> {
         let end = |map_index, try_number| TryKey { task_id: task_id.clone(), map_index, try_number };
-        self.tries.range((Bound::Included(end(i32::MIN, 0)), Bound::Included(end(i32::MAX, u32::MAX))))
+        let range = (Bound::Included(end(i32::MIN, 0)), Bound::Included(end(i32::MAX, u32::MAX)));
+        self.tries.range(range).map(|(key, task)| (key, &**task))
     }
 
     /// The try before this one, of the same task instance.
@@ -210,7 +212,7 @@ impl Run {
             return None;
         }
         let first = TryKey { task_id: key.task_id.clone(), map_index: key.map_index, try_number: 1 };
-        self.tries.range(first..key.clone()).next_back().map(|(_, task)| task)
+        self.tries.range(first..key.clone()).next_back().map(|(_, task)| &**task)
     }
 
     /// The last try of each instance of a task.
@@ -254,7 +256,7 @@ mod tries {
     use super::{BTreeMap, Deserialize, Serialize, Try, TryKey};
 
     pub(super) fn serialize<S: serde::Serializer>(
-        tries: &BTreeMap<TryKey, Try>,
+        tries: &BTreeMap<TryKey, Box<Try>>,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
         tries.iter().collect::<Vec<_>>().serialize(serializer)
@@ -262,7 +264,7 @@ mod tries {
 
     pub(super) fn deserialize<'de, D: serde::Deserializer<'de>>(
         deserializer: D,
-    ) -> Result<BTreeMap<TryKey, Try>, D::Error> {
-        Ok(Vec::<(TryKey, Try)>::deserialize(deserializer)?.into_iter().collect())
+    ) -> Result<BTreeMap<TryKey, Box<Try>>, D::Error> {
+        Ok(Vec::<(TryKey, Box<Try>)>::deserialize(deserializer)?.into_iter().collect())
     }
 }

@@ -9,7 +9,7 @@ use smol_str::SmolStr;
 use super::anomaly::Anomaly;
 use super::change::{LastLines, Line};
 use super::resources::{Measured, measure};
-use super::told::{Layer, Layers, Merged, News, Told, tell, tell_by};
+use super::told::{Layer, Layers, Merged, News, Told, room_for_one, tell, tell_by};
 use crate::event::{Exception, TaskChange, TaskDetails, TaskState, Truth};
 use crate::limits;
 use crate::time::Timestamp;
@@ -188,6 +188,7 @@ pub(super) fn insert<T: Ord>(list: &mut Vec<T>, item: T, most: usize) -> Merged 
         Ok(_) => Merged::Known,
         Err(_) if list.len() >= most => Merged::Weaker,
         Err(place) => {
+            room_for_one(list);
             list.insert(place, item);
             Merged::News
         }

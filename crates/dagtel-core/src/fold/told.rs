@@ -108,6 +108,14 @@ pub(crate) fn tell_by<T>(
     merged
 }
 
+/// Room for exactly one in a list that has none yet: most lists of a run or a try stay that short, and `Vec` begins with
+/// four.
+pub(super) fn room_for_one<T>(list: &mut Vec<T>) {
+    if list.capacity() == 0 {
+        list.reserve_exact(1);
+    }
+}
+
 /// What one event added besides its change. Later facts of the same strength override earlier ones.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Layer {
@@ -141,6 +149,7 @@ impl Layers {
             // A full list is the sign of an engine gone wild; its first layers say enough.
             Err(_) if self.0.len() >= limits::DETAILS_PER_TRY => Merged::Weaker,
             Err(place) => {
+                room_for_one(&mut self.0);
                 self.0.insert(place, layer);
                 Merged::News
             }
