@@ -32,13 +32,21 @@ fn a_good_configuration_is_sent_to_for_real() {
         collector.endpoint(),
         dir.path().join("spool")
     );
-    let output =
-        doctor(dir.path(), &toml, &[("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer%20s3cret")]);
+    let variables = [
+        ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer%20s3cret"),
+        ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "64"),
+        ("OTEL_SPAN_LINK_COUNT_LIMIT", "8"),
+        ("OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT", "100"),
+    ];
+    let output = doctor(dir.path(), &toml, &variables);
     let text = lines(&output).join("\n");
     assert_eq!(output.status.code(), Some(0), "{text}");
     assert!(text.contains("answered after") && text.contains("headers authorization"), "{text}");
     assert!(text.contains("off: [metrics] otel_on is false in"), "{text}");
     assert!(!text.contains("s3cret"), "{text}");
+    let limits =
+        "at most 64 attributes of a span, 8 links of a span, texts of 100 characters in a log record";
+    assert!(text.contains(limits), "{text}");
     assert_eq!(collector.requests(), 1);
 }
 

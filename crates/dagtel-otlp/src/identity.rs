@@ -5,6 +5,8 @@ use dagtel_core::catalog::naming::Naming;
 use dagtel_core::signal::Origin;
 use dagtel_core::value::{Attribute, SmolStr};
 
+use crate::RecordLimits;
+
 /// What the resources say, and the tags that everything carries.
 ///
 /// Resources are written with their attributes sorted by key: two encodings of one resource must be equal.
@@ -21,9 +23,8 @@ pub struct Identity {
     pub resource: Vec<Attribute>,
     /// Tags that every metric point, every span and every log record carries.
     pub tags: Vec<Attribute>,
-    /// Characters of a text among the attributes of spans and log records, as `OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT` has it;
-    /// what is longer is cut. `None`: as long as the guard lets it be. Resources, and tags of metrics, are not cut.
-    pub value_length: Option<usize>,
+    /// How much of a span or a log record is told.
+    pub limits: RecordLimits,
     /// What metric names begin with.
     pub prefix: SmolStr,
     /// Which metrics and tags there are, and the unit of durations.
@@ -39,7 +40,7 @@ impl Identity {
             dag_as_service: true,
             resource: Vec::new(),
             tags: Vec::new(),
-            value_length: None,
+            limits: RecordLimits::default(),
             prefix: SmolStr::new_static(DEFAULT_PREFIX),
             naming: Naming::default(),
         }

@@ -11,6 +11,7 @@ mod encode;
 mod event;
 mod frame;
 mod identity;
+mod most;
 pub mod record;
 mod split;
 mod wire;
@@ -19,6 +20,7 @@ pub use encode::{events, logs, metrics, traces};
 pub use event::{NotAnEvent, event_of};
 pub use frame::{Frame, Signal};
 pub use identity::Identity;
+pub use most::{Most, RecordLimits};
 pub use split::halves;
 
 /// Spans, metric points or log records in one frame.

@@ -342,7 +342,7 @@ fn configure(identity: &mut Identity, config: &Config) {
     identity.tags = attributes(&config.tags);
     identity.prefix = config.prefix.as_str().into();
     identity.naming = config.naming.clone();
-    identity.value_length = config.value_length;
+    identity.limits = config.limits;
     if identity.service_name.is_empty() {
         identity.service_name = config.service_name.as_deref().unwrap_or("dagtel").into();
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use dagtel::config::{Config, Environment};
 use dagtel_drain::Layout;
-use dagtel_otlp::Signal;
+use dagtel_otlp::{Most, RecordLimits, Signal};
 use dagtel_ship::TagStyle;
 use dagtel_testkit::tls::Authority;
 
@@ -90,7 +90,6 @@ fn the_standard_variables_are_honoured() {
             ("OTEL_SERVICE_NAME", "mine"),
             ("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment.name=a%2Cb,team=x"),
             ("OTEL_EXPORTER_OTLP_ENDPOINT", ""),
-            ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "100"),
         ],
     );
     assert_eq!(config.traces.off.as_deref(), Some("OTEL_TRACES_EXPORTER is none"));
@@ -100,9 +99,33 @@ fn the_standard_variables_are_honoured() {
     assert_eq!(delivery.header_names().collect::<Vec<_>>(), ["authorization", "b"]);
     assert_eq!(config.service_name.as_deref(), Some("mine"));
     assert_eq!(config.resource[0], ("deployment.environment.name".to_owned(), "a,b".to_owned()));
-    assert_eq!(config.value_length, Some(100));
     let off = load("", &[("OTEL_SDK_DISABLED", "TRUE")]);
     assert!(off.destinations().is_empty());
+}
+
+#[test]
+fn the_limits_of_one_kind_count_before_those_of_all() {
+    let none = RecordLimits::default();
+    assert_eq!(load("", &[]).limits, none);
+    let general = [("OTEL_ATTRIBUTE_COUNT_LIMIT", "50"), ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "100")];
+    let limits = load("", &general).limits;
+    let all = Most { attributes: 50, characters: 100 };
+    assert_eq!([limits.span, limits.event, limits.link, limits.log], [all; 4]);
+    assert_eq!((limits.events, limits.links), (none.events, none.links));
+    let own = [
+        ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "60"),
+        ("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", "2"),
+        ("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", "0"),
+        ("OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT", "4"),
+        ("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "200"),
+        ("OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT", "300"),
+        ("OTEL_SPAN_EVENT_COUNT_LIMIT", "7"),
+        ("OTEL_SPAN_LINK_COUNT_LIMIT", "8"),
+    ];
+    let limits = load("", &general.into_iter().chain(own).collect::<Vec<_>>()).limits;
+    let most = |attributes, characters| Most { attributes, characters };
+    assert_eq!([limits.span, limits.event, limits.link], [most(60, 200), most(2, 200), most(0, 200)]);
+    assert_eq!((limits.log, limits.events, limits.links), (most(4, 300), 7, 8));
 }
 
 #[test]

@@ -244,7 +244,7 @@ impl Agent<'_> {
         identity.tags = attributes(&self.config.tags);
         identity.prefix = self.config.prefix.as_str().into();
         identity.naming = self.config.naming.clone();
-        identity.value_length = self.config.value_length;
+        identity.limits = self.config.limits;
         let guard = self.guard();
         // Tags and resource pass the guard like everything else.
         let _ = guard.admit_attributes(&mut identity.tags);

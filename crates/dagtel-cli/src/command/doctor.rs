@@ -9,7 +9,7 @@ use clap::Args;
 use dagtel::config::{Config, SignalConfig, Target};
 use dagtel_core::catalog::registry::Source;
 use dagtel_drain::Layout;
-use dagtel_otlp::Signal;
+use dagtel_otlp::{Most, RecordLimits, Signal};
 use dagtel_ship::{Exporter, TagStyle, Verdict};
 use serde_json::{Value, json};
 
@@ -88,6 +88,7 @@ fn look(options: &Options, config: &Config) -> anyhow::Result<Vec<Finding>> {
     findings.push(runtime.block_on(statsd(config)));
     findings.push(stdout(config));
     findings.extend(names(config));
+    findings.extend(limits(&config.limits));
     match options.common.layouts(config) {
         Ok(layouts) => findings.extend(layouts.iter().map(spool)),
         Err(error) => findings.push(bad("spool", "", &error.to_string())),
@@ -200,6 +201,26 @@ fn names(config: &Config) -> Option<Finding> {
         }
         _ => Some(good("names", is)).filter(|finding| !finding.is.is_empty()),
     }
+}
+
+/// What is left out of spans and log records because the environment says so.
+fn limits(limits: &RecordLimits) -> Option<Finding> {
+    let most = |what: &str, most: Most| {
+        let (attributes, characters) = (most.attributes, most.characters);
+        let attributes = (attributes < usize::MAX).then(|| format!("{attributes} attributes of a {what}"));
+        let characters =
+            (characters < usize::MAX).then(|| format!("texts of {characters} characters in a {what}"));
+        attributes.into_iter().chain(characters)
+    };
+    let of_span =
+        |what: &str, count: usize| (count < usize::MAX).then(|| format!("{count} {what} of a span"));
+    let mut is: Vec<_> = most("span", limits.span).collect();
+    is.extend(of_span("events", limits.events));
+    is.extend(most("span event", limits.event));
+    is.extend(of_span("links", limits.links));
+    is.extend(most("link", limits.link));
+    is.extend(most("log record", limits.log));
+    Some(good("limits", format!("at most {}", is.join(", ")))).filter(|_| !is.is_empty())
 }
 
 /// Whether the directory, or the one it will be made in, can be written to, and has locks.

@@ -3,7 +3,7 @@
 use dagtel_core::guard::AdmittedLog;
 use dagtel_core::signal::Origin;
 
-use super::attribute::{attributes_within, static_tags};
+use super::attribute::limited;
 use super::requests::Requests;
 use crate::wire::Writer;
 use crate::{Frame, Identity, Signal};
@@ -40,8 +40,8 @@ fn encode(out: &mut Writer, record: &AdmittedLog, identity: &Identity) {
     if !record.body.is_empty() {
         out.message(5, |out| out.bytes_always(1, record.body.as_bytes()));
     }
-    attributes_within(out, 6, &record.attributes, identity.value_length);
-    static_tags(out, 6, &identity.tags, |tag| record.attributes.iter().any(|(key, _)| key == tag));
+    let dropped = limited(out, 6, &record.attributes, &identity.tags, identity.limits.log);
+    out.uint(7, u64::from(dropped));
     if let Some((trace_id, span_id)) = record.span {
         out.fixed32(8, FLAGS);
         out.bytes(9, &trace_id.to_bytes());

@@ -5,10 +5,10 @@ use std::borrow::Borrow;
 use dagtel_core::signal::{Span, SpanEvent, SpanLink, Status};
 use dagtel_core::value::{Attribute, SmolStr};
 
-use super::attribute::{attributes_within, static_tags};
+use super::attribute::limited;
 use super::requests::Requests;
 use crate::wire::Writer;
-use crate::{Frame, Identity, Signal};
+use crate::{Frame, Identity, Most, Signal};
 
 const KIND_INTERNAL: u64 = 1;
 const STATUS_ERROR: u64 = 2;
@@ -62,14 +62,15 @@ fn encode(out: &mut Writer, span: &Span, identity: &Identity) {
     out.uint(6, KIND_INTERNAL);
     out.fixed64(7, span.start.as_nanos());
     out.fixed64(8, span.end.as_nanos());
-    let most = identity.value_length;
-    attributes_within(out, 9, &span.attributes, most);
-    static_tags(out, 9, &identity.tags, |tag| span.attributes.iter().any(|(key, _)| key == tag));
-    out.uint(10, u64::from(span.dropped_attributes));
-    span.events.iter().for_each(|event| encode_event(out, event, most));
-    out.uint(12, u64::from(span.dropped_events));
-    span.links.iter().for_each(|link| encode_link(out, link, most));
-    out.uint(14, u64::from(span.dropped_links));
+    let limits = &identity.limits;
+    let dropped = limited(out, 9, &span.attributes, &identity.tags, limits.span);
+    out.uint(10, u64::from(span.dropped_attributes) + u64::from(dropped));
+    let (events, dropped) = first(&span.events, limits.events);
+    events.iter().for_each(|event| encode_event(out, event, limits.event));
+    out.uint(12, u64::from(span.dropped_events) + dropped);
+    let (links, dropped) = first(&span.links, limits.links);
+    links.iter().for_each(|link| encode_link(out, link, limits.link));
+    out.uint(14, u64::from(span.dropped_links) + dropped);
     if let Status::Error(message) = &span.status {
         out.message(15, |out| {
             out.bytes(2, message.as_bytes());
@@ -79,19 +80,27 @@ fn encode(out: &mut Writer, span: &Span, identity: &Identity) {
     out.fixed32(16, FLAGS);
 }
 
-fn encode_event(out: &mut Writer, event: &SpanEvent, most: Option<usize>) {
+/// The first so many, and how many more there are.
+fn first<T>(all: &[T], most: usize) -> (&[T], u64) {
+    let (told, rest) = all.split_at(all.len().min(most));
+    (told, rest.len() as u64)
+}
+
+fn encode_event(out: &mut Writer, event: &SpanEvent, most: Most) {
     out.message(11, |out| {
         out.fixed64(1, event.at.as_nanos());
         out.bytes(2, event.name.as_bytes());
-        attributes_within(out, 3, &event.attributes, most);
+        let dropped = limited(out, 3, &event.attributes, &[], most);
+        out.uint(4, u64::from(dropped));
     });
 }
 
-fn encode_link(out: &mut Writer, link: &SpanLink, most: Option<usize>) {
+fn encode_link(out: &mut Writer, link: &SpanLink, most: Most) {
     out.message(13, |out| {
         out.bytes(1, &link.trace_id.to_bytes());
         out.bytes(2, &link.span_id.to_bytes());
-        attributes_within(out, 4, link.attributes, most);
+        let dropped = limited(out, 4, link.attributes, &[], most);
+        out.uint(5, u64::from(dropped));
         out.fixed32(6, FLAGS);
     });
 }

@@ -46,6 +46,20 @@ fn only(record: LogRecord) -> Decoded {
 }
 
 #[test]
+fn what_is_over_the_limits_of_log_records_is_cut_and_counted() {
+    let attributes =
+        vec![("one".into(), "äöü".into()), ("two".into(), 2i64.into()), ("three".into(), 3i64.into())];
+    let mut few = identity();
+    few.tags = vec![("env".into(), "prod".into())];
+    (few.limits.log.attributes, few.limits.log.characters) = (2, 1);
+    let told = admitted(LogRecord { attributes, ..record("a whole body") });
+    let decoded = records_of(&dagtel_otlp::logs(&[told], &few)[0]).remove(0);
+    assert_eq!(text(&decoded.attributes, "one"), Some("ä"));
+    assert_eq!((decoded.attributes.len(), decoded.dropped_attributes_count), (2, 2));
+    assert_eq!(decoded.body, Some(string("a whole body")));
+}
+
+#[test]
 fn every_field_is_where_receivers_look_for_it() {
     let ids = RunIds::of(&RunKey::new("sales", "r"));
     let told = LogRecord {

@@ -217,6 +217,53 @@ fn static_tags_are_on_every_span_and_never_beside_the_same_key() {
 }
 
 #[test]
+fn what_is_over_the_limits_of_spans_is_left_out_and_counted() {
+    let mut story = Story::new();
+    let upstream = ["a", "b", "c"];
+    for task in upstream {
+        story.whole_try(&key(), &TryKey::new(task), TaskState::Success, TaskDetails::default());
+    }
+    let load = TryKey::new("load");
+    let details = TaskDetails { upstream: Some(upstream.map(Into::into).into()), ..TaskDetails::default() };
+    story.task(&key(), &load, 500, TaskChange::Queued, details);
+    let mut exception = Exception::new("ValueError", "no such row");
+    exception.stacktrace = "line 1".into();
+    story.failed_try(&key(), &load, exception);
+    let spans = story.spans();
+    let encoded = |identity: &_| {
+        let spans = decode_all(&dagtel_otlp::traces(&spans, identity));
+        named(&spans, "task_run.load").clone()
+    };
+    let mut few = identity();
+    few.tags = vec![("env".into(), "prod".into()), ("team".into(), "etl".into())];
+    let whole = encoded(&few);
+    assert_eq!(
+        (whole.dropped_attributes_count, whole.dropped_events_count, whole.dropped_links_count),
+        (0, 0, 0)
+    );
+    few.limits.span.attributes = whole.attributes.len() - 1;
+    assert_eq!(encoded(&few).attributes, whole.attributes[..whole.attributes.len() - 1]);
+    assert_eq!(encoded(&few).dropped_attributes_count, 1);
+    (few.limits.span.attributes, few.limits.events, few.limits.links) = (5, 3, 2);
+    (few.limits.event.attributes, few.limits.link.attributes) = (1, 0);
+    (few.limits.event.characters, few.limits.link.characters) = (5, 2);
+    let span = encoded(&few);
+    assert_eq!(span.attributes, whole.attributes[..5]);
+    assert_eq!(span.dropped_attributes_count as usize, whole.attributes.len() - 5);
+    assert_eq!((span.events.len(), whole.events.len(), span.dropped_events_count), (3, 3, 0));
+    let failed = span.events.iter().find(|event| event.name == "exception").unwrap();
+    assert_eq!(text(&failed.attributes, "exception.type"), Some("Value"));
+    assert_eq!((failed.attributes.len(), failed.dropped_attributes_count), (1, 2));
+    assert_eq!((span.links.len(), span.dropped_links_count), (2, 1));
+    assert_eq!(span.links[0].attributes, []);
+    assert_eq!(span.links[0].dropped_attributes_count as usize, whole.links[0].attributes.len());
+    (few.limits.events, few.limits.links) = (1, 0);
+    let span = encoded(&few);
+    assert_eq!((&span.events[0].name, span.dropped_events_count), (&whole.events[0].name, 2));
+    assert_eq!((span.links.len(), span.dropped_links_count), (0, 3));
+}
+
+#[test]
 fn texts_are_as_long_as_the_environment_lets_them_be() {
     let details = attributes([
         ("long".into(), "äöü".into()),
@@ -226,7 +273,7 @@ fn texts_are_as_long_as_the_environment_lets_them_be() {
     let mut story = Story::new();
     story.whole_try(&key(), &TryKey::new("load"), TaskState::Success, details);
     let mut short = identity();
-    (short.value_length, short.resource) = (Some(2), vec![("long".into(), "abcd".into())]);
+    (short.limits.span.characters, short.resource) = (2, vec![("long".into(), "abcd".into())]);
     let spans = decode_all(&dagtel_otlp::traces(story.spans(), &short));
     let span = named(&spans, "task_run.load");
     assert_eq!(text(&span.attributes, "long"), Some("äö"));

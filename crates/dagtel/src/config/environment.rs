@@ -7,6 +7,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use dagtel_drain::DIR_VARIABLE;
+use dagtel_otlp::{Most, RecordLimits};
 use dagtel_ship::{Delivery, Endpoint};
 
 use super::certificates::{Certificates, Named};
@@ -94,7 +95,7 @@ impl Environment {
         let page = self.exporters("METRICS").is_some_and(|exporters| exporters.contains(&"prometheus"));
         Said {
             disabled: self.is_disabled(),
-            value_length: self.value_length(problems),
+            limits: self.limits(problems),
             of_metrics,
             of_traces,
             // What is wrong with it has been said for the signals.
@@ -166,13 +167,35 @@ impl Environment {
         Some((exporters.contains(&"otlp"), format!("{name} is {said}")))
     }
 
-    fn value_length(&self, problems: &mut Vec<String>) -> Option<usize> {
-        let name = "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT";
-        let length = self.get(name)?.parse().ok();
-        if length.is_none() {
-            problems.push(format!("{name}: write a whole number of characters, such as 1024"));
-        }
-        length
+    /// What spans and log records are held to. What is said of one kind of them counts before what is said of all.
+    fn limits(&self, problems: &mut Vec<String>) -> RecordLimits {
+        const SPAN_LENGTH: &str = "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT";
+        let mut limit = |names: &[&str], of: &str| {
+            let Some((name, text)) = names.iter().find_map(|name| Some((name, self.get(name)?))) else {
+                return usize::MAX;
+            };
+            text.parse().unwrap_or_else(|_| {
+                let problem = format!("{name}: write a whole number of {of}, such as 128");
+                // A general variable is one problem.
+                if !problems.contains(&problem) {
+                    problems.push(problem);
+                }
+                usize::MAX
+            })
+        };
+        let mut most = |count: &str, length: &str| Most {
+            attributes: limit(&[count, "OTEL_ATTRIBUTE_COUNT_LIMIT"], "attributes"),
+            characters: limit(&[length, "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT"], "characters"),
+        };
+        let mut limits = RecordLimits::default();
+        limits.span = most("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", SPAN_LENGTH);
+        limits.event = most("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", SPAN_LENGTH);
+        limits.link = most("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", SPAN_LENGTH);
+        limits.log =
+            most("OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT", "OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT");
+        limits.events = limit(&["OTEL_SPAN_EVENT_COUNT_LIMIT"], "events");
+        limits.links = limit(&["OTEL_SPAN_LINK_COUNT_LIMIT"], "links");
+        limits
     }
 
     fn is_disabled(&self) -> bool {

@@ -79,7 +79,10 @@
 //! | `OTEL_EXPORTER_OTLP_[…]CLIENT_CERTIFICATE`, `…CLIENT_KEY` | PEM files: what is shown to them |
 //! | `OTEL_METRIC_EXPORT_INTERVAL` | milliseconds |
 //! | `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES` | who sends |
-//! | `OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT` | characters of a text on spans and log records |
+//! | `OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT`, `OTEL_ATTRIBUTE_COUNT_LIMIT` | characters of a text, and attributes, of spans, their events and links, and log records |
+//! | `OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT`, `OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT` | the same of spans with their events and links, of log records |
+//! | `OTEL_[SPAN_\|EVENT_\|LINK_\|LOGRECORD_]ATTRIBUTE_COUNT_LIMIT` | the same of spans, of events of a span, of links, of log records |
+//! | `OTEL_SPAN_EVENT_COUNT_LIMIT`, `OTEL_SPAN_LINK_COUNT_LIMIT` | events and links of a span. What is over a limit is counted (`dropped_…_count`); [dagtel's own limits](dagtel_core::limits), 128 of each, hold besides |
 //! | `OTEL_PROPAGATORS` | `dagtel exec` and `dagtel run` pass `TRACEPARENT` on if `tracecontext` is among them, or none is named |
 //! | `DAGTEL_SPOOL_DIR` | `[spool] dir` |
 //! | `DAGTEL_METRICS__STATSD_ON`, … | the key of `[metrics]` of that name, from `statsd_on` on |
@@ -100,7 +103,7 @@ use std::time::Duration;
 
 use dagtel_core::catalog::naming::Naming;
 use dagtel_core::redact::Rules;
-use dagtel_otlp::Signal;
+use dagtel_otlp::{RecordLimits, Signal};
 use dagtel_ship::{Delivery, Endpoint, Protocol, Statsd};
 
 use backends::Values;
@@ -130,8 +133,8 @@ pub struct Config {
     pub disabled: bool,
     /// Which metrics and tags there are, and the unit of durations.
     pub naming: Naming,
-    /// Characters of a text among the attributes of spans and log records; what is longer is cut.
-    pub value_length: Option<usize>,
+    /// How much of a span or a log record is told.
+    pub limits: RecordLimits,
     /// The share of passes of the engine's loops that are told as spans, from 0 to 1.
     pub loop_spans: f64,
     /// What happens to log records. Where nobody says where they go, they go where spans do, or metrics if those are off.
@@ -242,7 +245,7 @@ pub(crate) struct Said {
     pub(crate) grace: Option<Duration>,
     pub(crate) patience: Option<Duration>,
     pub(crate) disabled: bool,
-    pub(crate) value_length: Option<usize>,
+    pub(crate) limits: RecordLimits,
     /// What is said of metrics and traces beside where OTLP goes.
     pub(crate) of_metrics: Values,
     pub(crate) of_traces: Values,
@@ -309,7 +312,7 @@ impl Config {
             stdout,
             disabled: said.disabled,
             naming: backends::naming(&of_metrics),
-            value_length: said.value_length,
+            limits: said.limits,
             prefix,
             loop_spans: said.loop_spans.or(file.loop_spans).unwrap_or(0.0),
             metric_interval: said.metric_interval.or(file.metric_interval).unwrap_or(Duration::from_secs(10)),
