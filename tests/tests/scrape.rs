@@ -236,15 +236,29 @@ fn hostile_labels_come_out_as_they_went_in() {
     assert_eq!(longest, Some(TAG_BYTES), "a text of 1 MiB is cut");
 }
 
+/// How many tries started, if the page is of one moment: no count is less than it was, and no more tries ended than started.
+/// (That histograms agree with themselves was seen when the page was read.)
+fn untorn(page: &Exposition, before: f64) -> f64 {
+    let sum = |of: &str| {
+        page.samples.iter().filter(|((name, _), _)| name == of).map(|(_, value)| value).sum::<f64>()
+    };
+    let (starts, ends) = (sum("airflow_ti_start_total"), sum("airflow_ti_finish_total"));
+    assert!(before <= starts && ends <= starts, "{before} starts before, {starts} now, {ends} ends");
+    starts
+}
+
+/// 5 s by default, 30 s with `RUN_SLOW_TESTS=1`. Times are printed, not asserted; those of `--release` count.
 #[test]
 fn scrapes_while_tasks_run() {
+    let slow = std::env::var_os("RUN_SLOW_TESTS").is_some_and(|value| value == "1");
+    let time = Duration::from_secs(if slow { 30 } else { 5 });
     let (dir, collector) = (tempfile::tempdir().unwrap(), Collector::start());
     let (_agent, at) = Agent::start_serving(dir.path(), &collector.endpoint());
     let work = std::thread::spawn({
         let dagtel = reporter(dir.path());
         move || {
             let (began, mut tasks) = (Instant::now(), 0_u32);
-            while began.elapsed() < Duration::from_secs(5) {
+            while began.elapsed() < time {
                 let run = dagtel.start(DagRun::new(format!("dag{}", tasks % 7), tasks.to_string()));
                 for index in 0..100 {
                     run.start(TaskInstance::new("task").map_index(index)).success();
@@ -258,20 +272,29 @@ fn scrapes_while_tasks_run() {
             (tasks, began.elapsed())
         }
     });
-    let mut took = Vec::new();
+    let (mut took, mut started, mut bytes, began) = (Vec::new(), 0.0, 0, Instant::now());
     while !work.is_finished() {
         let asked = Instant::now();
-        page(at).expect("the page is whole");
+        let (status, text) = get(at, "/metrics", "");
         took.push(asked.elapsed());
-        std::thread::sleep(Duration::from_millis(10).saturating_sub(asked.elapsed()));
+        assert_eq!(status, 200);
+        let shown = Exposition::parse(&text, false).expect("the page is whole");
+        started = untorn(&shown, started);
+        bytes = bytes.max(text.len());
+        // A hundred a second.
+        let due = Duration::from_millis(10) * u32::try_from(took.len()).expect("they are few");
+        std::thread::sleep(due.saturating_sub(began.elapsed()));
     }
+    let scraped = began.elapsed();
     let (tasks, time) = work.join().unwrap();
     took.sort_unstable();
     let (scrapes, rate) = (took.len(), f64::from(tasks) / time.as_secs_f64());
     println!(
-        "{scrapes} scrapes while {rate:.0} tasks a second ran: p50 {:?}, p99 {:?}",
+        "{:.0} scrapes a second of at most {bytes} bytes while {rate:.0} tasks a second ran: p50 {:?}, p99 {:?}, at most {:?}",
+        scrapes as f64 / scraped.as_secs_f64(),
         took[scrapes / 2],
-        took[scrapes * 99 / 100]
+        took[scrapes * 99 / 100],
+        took[scrapes - 1]
     );
     until("all tasks counted", LONG, || {
         let page = page(at)?;
