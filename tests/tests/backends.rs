@@ -107,8 +107,10 @@ fn compare(title: &str, otlp: &Series, statsd: &Series) -> Result<usize, String>
 fn an_engine_tells_dogstatsd_what_it_tells_otlp_and_a_collector_that_was_away_misses_nothing() {
     let Some(mut both) = TwoWays::start("backends_engine") else { return };
     let dir = tempfile::tempdir().unwrap();
-    let config =
-        config(&dir.path().join("dagtel.toml"), &both.configuration("statsd_datadog_enabled = true\n"));
+    let config = config(
+        &dir.path().join("dagtel.toml"),
+        &both.configuration("statsd_datadog_enabled = true\nlegacy_names_on = true\n"),
+    );
     let builder =
         Dagtel::builder("engine").config(config).tag("region", "eu").spool(dir.path().join("spool"));
     let (engine, guard) = builder.install().unwrap();
@@ -138,6 +140,14 @@ fn an_engine_tells_dogstatsd_what_it_tells_otlp_and_a_collector_that_was_away_mi
             // What came by way of UDP is there when all that was sent by OTLP is.
             if otlp.len() < 40 {
                 return Err(format!("{} series", otlp.len()));
+            }
+            // Airflow's legacy names are beside the names in both.
+            let named =
+                ["airflow.pool.open_slots.default_pool", "airflow.dag_processing.last_duration.dags.a__py"];
+            for name in named {
+                if !otlp.keys().any(|(told, tags)| told == name && tags.len() == 1) {
+                    return Err(format!("no {name} in {:?}", otlp.keys()));
+                }
             }
             compare(title, &otlp, &statsd)
         })

@@ -39,6 +39,9 @@ pub const CLOSED_TRIES: usize = 262_144;
 pub const DETAILS_PER_TRY: usize = 64;
 /// Tag sets of one metric; the rest is one series with `overflow="true"`.
 pub const TAG_SETS: usize = 2000;
+/// Series that a backend is told under Airflow's legacy names: most of them have a name of their own, which costs Prometheus
+/// more than a series.
+pub const LEGACY_SERIES: usize = 2000;
 /// Spans of one pass of a loop, the pass itself included.
 pub const PASS_SPANS: usize = 512;
 /// Bytes of one line of a recording or an event file.
@@ -103,6 +106,7 @@ pub const TABLE: &[Limit] = &[
     limit("lines as events of a span", LOG_EVENTS, "events", "the first are dropped, counted on the span"),
     limit("line as an event of a span", LOG_EVENT_BYTES, "bytes", "cut"),
     limit("tag sets of a metric", TAG_SETS, "series", "folded into overflow=\"true\""),
+    limit("series under legacy names", LEGACY_SERIES, "series", "told under their other names only"),
     limit("values in a metrics line", REPORTED_VALUES, "values", "the line is refused with a message"),
     limit("processes that report metrics", REPORTING_PROCESSES, "processes", "further ones are not taken in"),
     limit("queues and states of tries", QUEUE_STATES, "series", "counted under the queue \"overflow\""),

@@ -18,6 +18,7 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use crate::backoff::Backoff;
+use crate::legacy::{LegacyNames, Renamer};
 use crate::receiver::{Carrier, Receiver};
 use crate::status::Status;
 use crate::work::{FRAMES, Outcome, Work};
@@ -40,6 +41,8 @@ pub struct Destination {
     pub progress: PathBuf,
     /// What it is sent: by default all that it can be.
     pub signals: Vec<Signal>,
+    /// Under which of Airflow's legacy names it is told metrics too, if it is one that is sent OTLP.
+    pub legacy_names: Option<LegacyNames>,
 }
 
 impl Destination {
@@ -55,7 +58,7 @@ impl Destination {
             Receiver::Statsd(_) => vec![Signal::Metrics],
             Receiver::None => Vec::new(),
         };
-        Self { receiver, progress: progress.into(), signals }
+        Self { receiver, progress: progress.into(), signals, legacy_names: None }
     }
 }
 
@@ -78,6 +81,7 @@ pub struct Line {
     shared: Shared,
     status: Arc<Status>,
     wake: Arc<Notify>,
+    renamer: Option<Renamer>,
 }
 
 /// A line for each destination of the spool `outbox`. Requests that a receiver will never take go to the spool
@@ -98,6 +102,7 @@ pub fn lines(
     let shared: Shared = Arc::new(Mutex::new(progress.iter().map(|(at, _)| at.clone()).collect()));
     let lines = destinations.into_iter().zip(progress).enumerate();
     let lines = lines.map(|(index, (destination, (positions, mark)))| Line {
+        renamer: destination.legacy_names.clone().map(Renamer::new),
         destination,
         index,
         reader: outbox.reader(),
@@ -279,7 +284,12 @@ impl Line {
                     if !self.destination.signals.contains(&signal) {
                         continue;
                     }
-                    frames.push((signal, Bytes::copy_from_slice(body), u64::from(record.items)));
+                    let mut body = Bytes::copy_from_slice(body);
+                    if let Some(renamer) = self.renamer.as_mut().filter(|_| signal == Signal::Metrics) {
+                        body = renamer.told_twice(body);
+                        self.status.legacy_untold(renamer.untold());
+                    }
+                    frames.push((signal, body, u64::from(record.items)));
                 }
                 _ => self.status.dropped("frames", drop_reason::UNREADABLE, 1),
             }

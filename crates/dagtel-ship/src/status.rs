@@ -31,6 +31,8 @@ pub struct Seen {
     pub caught_up: bool,
     /// The highest number of a frame that is done with.
     pub reached: u64,
+    /// Series that have a legacy name and are not told under it, though legacy names are wanted.
+    pub legacy_untold: usize,
 }
 
 impl Status {
@@ -62,6 +64,10 @@ impl Status {
         if let Some(failure) = failure {
             seen.last_error = Some(failure.to_owned());
         }
+    }
+
+    pub(crate) fn legacy_untold(&self, series: usize) {
+        self.lock().legacy_untold = series;
     }
 
     pub(crate) fn caught_up(&self, caught_up: bool) {

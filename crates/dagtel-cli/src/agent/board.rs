@@ -6,11 +6,13 @@ use std::time::{Duration, Instant};
 
 use bytes::{Buf as _, Bytes};
 use dagtel_core::catalog::agent;
+use dagtel_core::catalog::naming::LegacySeries;
 use dagtel_scrape::{Family, Format, Page, Parts, Source, Traffic, Value, limits};
 use dagtel_ship::Status;
 
 use super::beats::{self, Beats, Component};
 use super::families;
+use super::legacy;
 use super::receive::Outcome;
 use super::series;
 use super::told::Told;
@@ -23,6 +25,8 @@ pub(super) struct Board {
     beats: Mutex<Beats>,
     spools: Mutex<BTreeMap<String, Spool>>,
     written: Mutex<BTreeMap<Format, Arc<Written>>>,
+    /// What the page shows under legacy names.
+    legacy: Mutex<LegacySeries>,
     intake: Mutex<Intake>,
 }
 
@@ -57,6 +61,7 @@ impl Board {
             beats: Mutex::new(Beats::new()),
             spools: Mutex::default(),
             written: Mutex::default(),
+            legacy: Mutex::default(),
             intake: Mutex::default(),
         }
     }
@@ -130,8 +135,11 @@ impl Board {
         // There will be about as much as there was.
         let memory = cache.remove(&format).map_or(0, |written| written.text.len() + written.text.len() / 16);
         let mut page = Page::new(format, limits::PAGE_BYTES - limits::RESERVED_BYTES).with_memory(memory);
-        series::write(&mut page, &named);
-        let omitted = page.omitted();
+        let names = series::write(&mut page, &named);
+        let mut shown = lock(&self.legacy);
+        legacy::write(&mut page, &named, &names, &mut shown);
+        let omitted = page.omitted() + shown.untold() as u64;
+        drop(shown);
         let of = named.iter().map(|(_, told)| Arc::downgrade(told)).collect();
         let written = Arc::new(Written { of, text: page.finish(), omitted });
         cache.insert(format, written.clone());

@@ -4,6 +4,7 @@ mod beats;
 mod board;
 mod families;
 mod heart;
+mod legacy;
 mod memory;
 mod options;
 mod receive;
@@ -20,6 +21,7 @@ use clap::Args;
 use dagtel::config::Config;
 use dagtel_core::fold::Timing;
 use dagtel_core::guard::Guard;
+use dagtel_core::limits::LEGACY_SERIES;
 use dagtel_core::value::Attribute;
 use dagtel_drain::{Drainer, DrainerOptions, Layout, Step};
 use dagtel_otlp::{Identity, Signal};
@@ -311,6 +313,7 @@ fn nanos() -> u128 {
 struct Health {
     failing: Vec<Option<String>>,
     cannot_drain: bool,
+    legacy_untold: bool,
 }
 
 impl Health {
@@ -325,6 +328,16 @@ impl Health {
         }
         if let Some(bad) = &step.inbox.first_bad {
             terminal::note(&format!("{bad} ({} bad lines in this step)", step.inbox.bad_lines));
+        }
+        for (to, status) in shipper.destinations().filter(|_| !self.legacy_untold) {
+            if status.seen().legacy_untold > 0 {
+                self.legacy_untold = true;
+                terminal::note(&format!(
+                    "{to} is told some series without their legacy names: they are more than {LEGACY_SERIES}, or the \
+                     names are not allowed or taken by others (docs/backends.md)"
+                ));
+                break;
+            }
         }
         let now: Vec<_> = shipper.destinations().map(|(to, status)| (to, status.seen().failing)).collect();
         self.failing.resize(now.len(), None);

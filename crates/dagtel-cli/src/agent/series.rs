@@ -1,12 +1,13 @@
 //! The series that the fold counts, under the names that the Collector's Prometheus exporter gives them.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use dagtel_core::catalog::agent::Kind as FamilyKind;
 use dagtel_core::catalog::metric::{BOUNDS, Definition, Kind, Metric};
 use dagtel_core::catalog::naming::prometheus_name;
-use dagtel_core::metrics::{Point, Series};
+use dagtel_core::metrics::{Point, Series, TagSet};
 use dagtel_core::value::Value as TagValue;
 use dagtel_scrape::{Family, Labels, Page, Value};
 
@@ -22,22 +23,19 @@ static BOUNDS_MILLISECONDS: [f64; BOUNDS.len()] = {
     bounds
 };
 
-/// Writes the series of all directories. Each family gets an equal share of what is left, so that long ones do not push
-/// out others.
-pub(super) fn write(page: &mut Page, told: &[(&String, Arc<Told>)]) {
-    let Some((_, first)) = told.first() else { return };
+/// Writes the series of all directories, and returns the names of their families. Each family gets an equal share of what
+/// is left, so that long ones do not push out others.
+pub(super) fn write(page: &mut Page, told: &[(&String, Arc<Told>)]) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    let Some((_, first)) = told.first() else { return names };
     let several = told.len() > 1;
     let mut all: Vec<_> =
         told.iter().map(|(dir, told)| (*dir, told, told.metrics.series().peekable())).collect();
     let mut left = Metric::ALL.iter().filter(|metric| is_counted(**metric, told)).count();
     for metric in Metric::ALL.iter().filter(|metric| is_counted(**metric, told)) {
-        let mut definition = *metric.definition();
-        let milliseconds = first.naming.milliseconds && definition.kind == Kind::Histogram;
-        if milliseconds {
-            definition.unit = "ms";
-        }
-        let definition = &definition;
+        let (definition, milliseconds) = (&shown(*metric, first), first.naming.milliseconds);
         let name = prometheus_name(&first.prefix, definition);
+        names.insert(name.clone());
         let mut family = Family::new(name, kind(definition.kind), definition.description);
         for (dir, told, series) in &mut all {
             // The same series may be counted in several directories.
@@ -55,6 +53,16 @@ pub(super) fn write(page: &mut Page, told: &[(&String, Arc<Told>)]) {
         page.family(&family, page.room() / left);
         left -= 1;
     }
+    names
+}
+
+/// A metric in the unit that the configuration has for it.
+pub(super) fn shown(metric: Metric, told: &Told) -> Definition {
+    let mut definition = *metric.definition();
+    if told.naming.milliseconds && definition.kind == Kind::Histogram {
+        definition.unit = "ms";
+    }
+    definition
 }
 
 fn is_counted(metric: Metric, told: &[(&String, Arc<Told>)]) -> bool {
@@ -62,7 +70,7 @@ fn is_counted(metric: Metric, told: &[(&String, Arc<Told>)]) -> bool {
     told.iter().any(|(_, told)| !told.metrics.is_empty(metric) && told.naming.filter.admits(name))
 }
 
-fn kind(kind: Kind) -> FamilyKind {
+pub(super) fn kind(kind: Kind) -> FamilyKind {
     match kind {
         Kind::Counter => FamilyKind::Counter,
         Kind::Histogram => FamilyKind::Histogram,
@@ -70,7 +78,7 @@ fn kind(kind: Kind) -> FamilyKind {
     }
 }
 
-fn value(point: &Point, milliseconds: bool) -> Option<Value<'_>> {
+pub(super) fn value(point: &Point, milliseconds: bool) -> Option<Value<'_>> {
     match point {
         Point::Counter(count) => Some(Value::Number(*count as f64)),
         Point::Gauge(value) => Some(Value::Number(*value as f64)),
@@ -90,14 +98,29 @@ fn labels<'a>(
     told: &'a Told,
     dir: Option<&'a str>,
 ) -> Labels<'a> {
-    let mut labels = Labels::new();
     match series.tags {
-        Some(tags) => {
-            let named = definition.tags.iter().zip(tags.values()).filter(|(_, value)| !value.is_empty());
-            labels.extend(named.map(|(name, value)| (Cow::Borrowed(*name), Cow::Borrowed(value.as_str()))));
-        }
-        None => labels.push(("overflow".into(), "true".into())),
+        Some(tags) => with_static(named(definition, tags), told, dir),
+        None => with_static([("overflow", "true")], told, dir),
     }
+}
+
+/// The tags that a series has, with their names.
+pub(super) fn named<'a>(
+    definition: &Definition,
+    tags: &'a TagSet,
+) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
+    let named = definition.tags.iter().zip(tags.values()).filter(|(_, value)| !value.is_empty());
+    named.map(|(name, value)| (*name, value.as_str()))
+}
+
+/// The labels of a series: its own, those that all have, and of which directory it is.
+pub(super) fn with_static<'a>(
+    own: impl IntoIterator<Item = (&'a str, &'a str)>,
+    told: &'a Told,
+    dir: Option<&'a str>,
+) -> Labels<'a> {
+    let mut labels = Labels::new();
+    labels.extend(own.into_iter().map(|(name, value)| (Cow::Borrowed(name), Cow::Borrowed(value))));
     for (name, value) in &told.tags {
         if let TagValue::Str(value) = value {
             labels.push((name.as_str().into(), value.as_str().into()));
@@ -111,16 +134,18 @@ fn labels<'a>(
 mod tests {
     use std::time::Instant;
 
-    use dagtel_core::catalog::naming::{NameFilter, Naming};
+    use dagtel_core::catalog::naming::{LegacySeries, NameFilter, Naming};
     use dagtel_core::event::{
         Event, Fact, RunChange, RunDetails, RunState, TaskChange, TaskDetails, TaskState, Truth,
     };
     use dagtel_core::fold::{Fold, Timing};
     use dagtel_core::guard::admit;
     use dagtel_core::key::{RunKey, TryKey};
+    use dagtel_core::limits::LEGACY_SERIES;
     use dagtel_core::time::Timestamp;
     use dagtel_scrape::{Format, limits};
 
+    use super::super::legacy;
     use super::*;
 
     /// S6: far more DAGs than a metric has series, with names as long as may be; a million when there is time.
@@ -185,6 +210,48 @@ mod tests {
         ] {
             assert!(text.contains(&format!("airflow_task_duration_milliseconds{line}")), "{line}: {text}");
         }
+    }
+
+    #[test]
+    fn legacy_names_stand_beside_the_names_once_each_and_within_their_budget() {
+        let mut fold = Fold::new(Timestamp::MIN, Timing::default());
+        // The last two are one name for Prometheus, and "größe" is none for OTLP.
+        let dags = (0..LEGACY_SERIES).map(|dag| format!("dag{dag}"));
+        for dag in ["größe".to_owned(), "a.b".to_owned(), "a__b".to_owned()].into_iter().chain(dags) {
+            let run = Arc::new(RunKey::new(dag, "r"));
+            for (change, at) in [(TaskChange::Started, 0), (TaskChange::Finished(TaskState::Success), 1500)] {
+                let fact = Fact::Task { key: TryKey::new("t.x"), change, details: TaskDetails::default() };
+                let at = Timestamp::from_millis(at);
+                fold.apply(admit(Event { run: run.clone(), at, truth: Truth::Reported, fact }).0);
+            }
+        }
+        fold.due(Timestamp::MAX);
+        let mut admitted = LegacySeries::default();
+        let mut written = |legacy_names| {
+            let mut told = told(&fold);
+            told.tags = vec![("region".into(), "eu".into())];
+            told.naming.legacy_names = legacy_names;
+            let mut page = Page::new(Format::Classic, limits::PAGE_BYTES);
+            let told = [(&"spool".to_owned(), Arc::new(told))];
+            let names = write(&mut page, &told);
+            legacy::write(&mut page, &told, &names, &mut admitted);
+            String::from_utf8(page.finish().into()).expect("pages are UTF-8")
+        };
+        assert!(!written(false).contains("_dag0_"));
+        let text = written(true);
+        assert_eq!(text, written(true), "the same series on every page");
+        for line in [
+            "# TYPE airflow_ti_start_dag0_t_x_total counter\nairflow_ti_start_dag0_t_x_total{region=\"eu\"} 1.0\n",
+            "airflow_ti_start_total{dag_id=\"dag0\",task_id=\"t.x\",region=\"eu\"} 1.0\n",
+            "# TYPE airflow_ti_start_a_b_t_x_total counter\nairflow_ti_start_a_b_t_x_total{region=\"eu\"} 1.0\n",
+        ] {
+            assert!(text.contains(line), "{line}");
+        }
+        let families = text.lines().filter(|line| line.starts_with("# TYPE ") && line.contains("_t_x_"));
+        let families: Vec<_> = families.collect();
+        assert_eq!(families.iter().collect::<BTreeSet<_>>().len(), families.len(), "each name stands once");
+        assert_eq!((families.len(), text.contains("gr__e")), (LEGACY_SERIES, false));
+        assert!(admitted.untold() > 0);
     }
 
     /// What is told of a fold that was never drained.

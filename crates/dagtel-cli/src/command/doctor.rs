@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use dagtel::config::{Config, SignalConfig, Target};
 use dagtel_core::catalog::registry::Source;
+use dagtel_core::limits::LEGACY_SERIES;
 use dagtel_drain::Layout;
 use dagtel_otlp::{Most, RecordLimits, Signal};
 use dagtel_ship::{Exporter, TagStyle, Verdict};
@@ -193,6 +194,9 @@ fn names(config: &Config) -> Option<Finding> {
     }
     if naming.milliseconds {
         is.push("durations in milliseconds".to_owned());
+    }
+    if naming.legacy_names {
+        is.push(format!("Airflow's legacy names beside them, for at most {LEGACY_SERIES} series"));
     }
     let is = is.join("; ");
     match wanted {

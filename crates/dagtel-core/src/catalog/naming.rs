@@ -3,11 +3,12 @@
 //! The rules are those of Airflow 3.3 (`airflow_shared/observability/metrics/{validators,stats,otel_logger}.py`), which
 //! differ by backend. Where Airflow raises an exception in the caller, these functions say what is wrong with a name.
 
-use std::borrow::Cow;
+mod legacy;
 
 use regex_lite::Regex;
 use smol_str::SmolStr;
 
+pub use self::legacy::{LegacyName, LegacySeries, has_legacy_names, legacy_name, legacy_of, normalized};
 use super::metric::{Definition, Kind};
 
 /// The longest name with its prefix that OpenTelemetry allows, in bytes.
@@ -28,6 +29,8 @@ pub struct Naming {
     pub disabled_tags: Vec<SmolStr>,
     /// Whether histograms of durations are in milliseconds, as Airflow's timers are, instead of seconds.
     pub milliseconds: bool,
+    /// Whether Airflow's legacy names are told beside the names by OTLP and on the agent's page. StatsD has a switch of its own.
+    pub legacy_names: bool,
 }
 
 impl Naming {
@@ -78,44 +81,6 @@ impl NameFilter {
         let matches = || self.patterns.iter().any(|pattern| pattern.is_match(&name));
         self.patterns.is_empty() || matches() == self.allows
     }
-}
-
-/// A legacy name, and the tags that are left.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct LegacyName<'a> {
-    /// The name, without prefix.
-    pub name: String,
-    /// The tags that are not in the name.
-    pub tags: Vec<(&'a str, &'a str)>,
-}
-
-/// Puts the values of tags into the [pattern](super::registry::Airflow::legacy) of a legacy name, each `.` of a value as
-/// `__`. `None` when a tag of the pattern is not there: such a point has no legacy name.
-pub fn legacy_name<'a>(pattern: &str, tags: &[(&'a str, &'a str)]) -> Option<LegacyName<'a>> {
-    let mut name = String::with_capacity(64);
-    let mut left = tags.to_vec();
-    let mut rest = pattern;
-    while let Some((before, after)) = rest.split_once('{') {
-        let (tag, after) = after.split_once('}')?;
-        let (_, value) = tags.iter().find(|(key, _)| *key == tag)?;
-        left.retain(|(key, _)| *key != tag);
-        name.push_str(before);
-        name.push_str(&value.replace('.', "__"));
-        rest = after;
-    }
-    name.push_str(rest);
-    Some(LegacyName { name, tags: left })
-}
-
-/// A value as Airflow puts it into names: whatever is not an ASCII letter, a digit, `_`, `.` or `-` is `_`. Airflow does
-/// it to pools, DAG files and bundles, not to DAGs and tasks.
-pub fn normalized(value: &str) -> Cow<'_, str> {
-    let allowed = |letter: char| letter.is_ascii_alphanumeric() || "_.-".contains(letter);
-    if value.chars().all(allowed) {
-        return Cow::Borrowed(value);
-    }
-    Cow::Owned(value.chars().map(|letter| if allowed(letter) { letter } else { '_' }).collect())
 }
 
 /// Whose rules a name is held to.
@@ -178,7 +143,11 @@ pub fn wire_name(rules: Rules, prefix: &str, name: &str) -> Result<String, NameE
 /// Letters, digits and single underscores; then the unit unless the name says it already, and `_total` for a counter. A
 /// histogram has `_bucket`, `_sum` and `_count` behind that.
 pub fn prometheus_name(prefix: &str, definition: &Definition) -> String {
-    let whole = [prefix, definition.name].concat();
+    prometheus_name_of(&[prefix, definition.name].concat(), definition)
+}
+
+/// The same for a metric of another name that is otherwise as defined.
+pub fn prometheus_name_of(whole: &str, definition: &Definition) -> String {
     let words = whole.split(|letter: char| !letter.is_ascii_alphanumeric());
     let mut words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
     let unit = match (definition.unit, definition.kind) {

@@ -1,16 +1,10 @@
 //! What a series is called.
 
-use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::sync::OnceLock;
 
-use dagtel_core::catalog::naming::{Rules, legacy_name, normalized, wire_name};
-use dagtel_core::catalog::registry;
+use dagtel_core::catalog::naming::{Rules, legacy_of, normalized, wire_name};
 
 use super::{Statsd, TagStyle};
-
-/// Tags whose values Airflow normalizes before they become names.
-const NORMALIZED: [&str; 5] = ["pool_name", "bundle_name", "dag_file", "file_name", "file_path"];
 
 /// A name, and what stands behind the value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,8 +29,8 @@ pub(super) fn names(
     let tags: Vec<(&str, &str)> = enabled.map(|(tag, value)| (&**tag, &**value)).collect();
     let own: Vec<_> =
         tags.iter().copied().filter(|(tag, _)| to.static_tags.iter().all(|fixed| fixed != tag)).collect();
-    let legacy = if to.tells_legacy_names() { of_legacy(bare, &tags) } else { None };
-    let legacy = legacy.filter(|(name, _)| to.filter.admits(name));
+    let legacy = if to.tells_legacy_names() { legacy_of(bare, &tags) } else { None };
+    let legacy = legacy.filter(|legacy| to.filter.admits(&legacy.name));
     let mut wanted = Vec::with_capacity(2);
     match to.tags {
         TagStyle::None if is_gauge && !own.is_empty() => {
@@ -48,7 +42,7 @@ pub(super) fn names(
         TagStyle::None => wanted.push((bare.to_owned(), Vec::new())),
         TagStyle::Datadog | TagStyle::Influx => wanted.push((bare.to_owned(), tags.clone())),
     }
-    wanted.extend(legacy);
+    wanted.extend(legacy.map(|legacy| (legacy.name, legacy.tags)));
     let mut why = "name";
     let named = wanted.into_iter().filter_map(|(name, tags)| {
         let written = written(to.tags, prefix, &name, &tags);
@@ -56,26 +50,6 @@ pub(super) fn names(
     });
     let named: Vec<_> = named.collect();
     if named.is_empty() { Err(why) } else { Ok(named) }
-}
-
-/// The legacy name and the tags that it leaves.
-fn of_legacy<'a>(name: &str, tags: &[(&'a str, &'a str)]) -> Option<(String, Vec<(&'a str, &'a str)>)> {
-    static PATTERNS: OnceLock<HashMap<&str, &str>> = OnceLock::new();
-    let patterns = PATTERNS.get_or_init(|| {
-        let entries = registry::entries();
-        entries.filter_map(|entry| Some((entry.definition.name, entry.airflow?.legacy?))).collect()
-    });
-    let pattern = patterns.get(name)?;
-    let normal: Vec<_> = tags
-        .iter()
-        .map(|(tag, value)| {
-            (*tag, if NORMALIZED.contains(tag) { normalized(value) } else { (*value).into() })
-        })
-        .collect();
-    let normal: Vec<_> = normal.iter().map(|(tag, value)| (*tag, &**value)).collect();
-    let legacy = legacy_name(pattern, &normal)?;
-    let left = |(tag, _): &&(&str, &str)| legacy.tags.iter().any(|(left, _)| left == tag);
-    Some((legacy.name.clone(), tags.iter().filter(left).copied().collect()))
 }
 
 /// The values of the tags as parts of the name, each `.` as `__`, as legacy names have them.

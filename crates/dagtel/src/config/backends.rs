@@ -161,6 +161,7 @@ pub(super) fn naming(values: &Values) -> Naming {
     let disabled = values.get("disabled_tags").map(|list| words(list)).unwrap_or_default();
     naming.disabled_tags = disabled.into_iter().map(Into::into).collect();
     naming.milliseconds = values.get("timer_unit").is_some_and(|unit| unit == "ms");
+    naming.legacy_names = values.get("legacy_names_on").is_some_and(|on| on == "true");
     naming
 }
 

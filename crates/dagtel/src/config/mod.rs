@@ -25,7 +25,8 @@
 //! statsd_datadog_enabled = false       # tags as DogStatsD has them
 //! statsd_influxdb_enabled = false      # tags as InfluxDB has them
 //! statsd_disabled_tags = "job_id,run_id"   # not told to StatsD
-//! legacy_names_on = true               # Airflow's names with ids in them, to StatsD; without the key, where tags are not told
+//! legacy_names_on = true               # Airflow's names with ids in them beside the names, for every backend; without the
+//!                                      # key only to StatsD where tags are not told
 //! stdout_on = false                    # lines of OTLP in JSON on standard output
 //! metrics_allow_list = "ti,dagrun"     # regular expressions: the metrics that there are, for every backend
 //! metrics_block_list = "heartbeat"     # or those that there are not; without effect beside an allow list

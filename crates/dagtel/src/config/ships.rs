@@ -2,7 +2,7 @@
 
 use dagtel_drain::Layout;
 use dagtel_otlp::Signal;
-use dagtel_ship::{Destination, Receiver};
+use dagtel_ship::{Destination, LegacyNames, Receiver};
 
 use super::{Config, Target};
 
@@ -22,6 +22,7 @@ impl Config {
             let receiver = Receiver::Otlp { endpoint, protocol, delivery };
             let mut destination = Destination::to(receiver, layout.shipped(&name));
             destination.signals = signals;
+            destination.legacy_names = self.legacy_names();
             destinations.push(destination);
         }
         if let Ok(statsd) = &self.statsd {
@@ -30,12 +31,18 @@ impl Config {
         if !self.stdout.is_empty() {
             let mut stdout = Destination::to(Receiver::Stdout, layout.shipped(&Receiver::Stdout));
             stdout.signals.clone_from(&self.stdout);
+            stdout.legacy_names = self.legacy_names();
             destinations.push(stdout);
         }
         if destinations.is_empty() {
             destinations.push(Destination::to(Receiver::None, layout.shipped(&Receiver::None)));
         }
         destinations
+    }
+
+    fn legacy_names(&self) -> Option<LegacyNames> {
+        let naming = &self.naming;
+        naming.legacy_names.then(|| LegacyNames::new(self.prefix.clone(), naming.filter.clone()))
     }
 
     /// Whether anybody is sent this.
