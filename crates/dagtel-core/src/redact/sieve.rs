@@ -42,17 +42,21 @@ impl Sieve {
 
     /// Whether one of the literals may be in a text. Never `false` when one is.
     pub(super) fn passes(&self, text: &str) -> bool {
+        let table = &self.0;
         // Before the first byte there is no letter.
-        let (mut first, mut second) = (0, self.0[0]);
-        text.as_bytes().chunks(BLOCK).any(|block| {
+        let (mut first, mut second) = (0, table[0]);
+        for block in text.as_bytes().chunks(BLOCK) {
             let mut passed = 0;
             for byte in block {
-                let third = self.0[usize::from(*byte)];
+                let third = table[usize::from(*byte)];
                 passed |= first & (second >> PLACE) & (third >> (2 * PLACE));
                 (first, second) = (second, third);
             }
-            passed != 0
-        })
+            if passed != 0 {
+                return true;
+            }
+        }
+        false
     }
 }
 
