@@ -57,6 +57,7 @@ fn every_task_instance_of_airflows_database_is_one_span_as_it_is_there() {
     let kinds = deployment.check(&rows, row(&rows, "kinds", RUN), &["task_run.inner", "by_hand"]);
     children_nest(&kinds);
     pauses_are_events(&kinds);
+    processor_time_is_that_of_all_processes(&kinds);
     deployment.memory_is_known(&kinds);
     deployment.every_end_is_counted(&rows);
     deployment.components_tell_of_themselves();
@@ -102,6 +103,13 @@ fn pauses_are_events(kinds: &Shown) {
         let events = events(kinds.span(task));
         assert!(events.contains(&"deferred") && events.contains(&"resumed"), "{task}: {events:?}");
     }
+}
+
+/// A task that gave its worker back has used what all its processes have: the first worked for 1.5 s.
+fn processor_time_is_that_of_all_processes(kinds: &Shown) {
+    let seconds = kinds.span("task_run.waits").tags["cpu_time_s"].as_f64().expect("a number");
+    println!("waits: {seconds:.2} s of processor time");
+    assert!(seconds > 1.5);
 }
 
 /// Whether the long class is asked for.

@@ -29,6 +29,8 @@ const TELL: Duration = Duration::from_secs(5);
 const FIRST: Duration = Duration::from_secs(1);
 /// Processes that are tracked at a time.
 const MOST: usize = 1024;
+/// The state of a try that gave its worker back.
+const DEFERRED: &str = "deferred";
 /// From this length on the file of peaks is put aside as `<name>.1`.
 const FILE_BYTES: u64 = 16 * 1024 * 1024;
 
@@ -50,6 +52,8 @@ pub(super) struct Memory {
     tracked: BTreeMap<Id, Process>,
     /// Tries whose process was looked for and is not to be had.
     passed_over: BTreeSet<(Id, i64)>,
+    /// Processor time of tries that gave their worker back: another process will go on, and starts at nothing.
+    spent: BTreeMap<Id, Duration>,
     peaks: Option<PathBuf>,
 }
 
@@ -62,7 +66,8 @@ struct Process {
 impl Memory {
     pub(super) fn new(options: &MemoryOptions) -> Self {
         let peaks = options.memory_peaks.clone();
-        Self { tracker: Tracker::new(), tracked: BTreeMap::new(), passed_over: BTreeSet::new(), peaks }
+        let (tracked, passed_over, spent) = (BTreeMap::new(), BTreeSet::new(), BTreeMap::new());
+        Self { tracker: Tracker::new(), tracked, passed_over, spent, peaks }
     }
 
     /// Brings what is tracked up to date with what runs, and tells what was used.
@@ -72,18 +77,33 @@ impl Memory {
             .map(|(run, key, file)| ((run.clone(), key.clone()), file.to_owned()))
             .collect();
         let ended = self.tracked.extract_if(.., |id, _| !running.contains_key(id));
-        for ((run, key), process) in ended.collect::<Vec<_>>() {
+        for (id, process) in ended.collect::<Vec<_>>() {
             let usage = process.tracked.stop();
-            tell(drainer, &run, &key, resources_in_all(&usage));
-            self.write_peak(&run, &key, &usage);
+            let spent = self.spent.remove(&id).unwrap_or_default();
+            tell(drainer, &id, resources_in_all(&usage), spent);
+            self.write_peak(&id.0, &id.1, &usage);
+            self.remember(drainer, id, spent + usage.cpu);
         }
         self.passed_over.retain(|(id, _)| running.contains_key(id));
         for (id, process) in self.tracked.iter_mut().filter(|(_, process)| process.due <= Instant::now()) {
             process.due += TELL;
-            tell(drainer, &id.0, &id.1, resources_so_far(&process.tracked.snapshot()));
+            let spent = self.spent.get(id).copied().unwrap_or_default();
+            tell(drainer, id, resources_so_far(&process.tracked.snapshot()), spent);
         }
         for (id, file) in running {
             self.attach(drainer, layout, id, &file);
+        }
+    }
+
+    /// Keeps what a try has spent until it goes on, if it will. A try that goes on elsewhere gives way when there are many.
+    fn remember(&mut self, drainer: &Drainer, id: Id, spent: Duration) {
+        let fold = drainer.fold();
+        let paused = |id: &Id| fold.state_of(&id.0, &id.1) == Some(DEFERRED);
+        if self.spent.len() >= MOST {
+            self.spent.retain(|id, _| paused(id));
+        }
+        if paused(&id) && self.spent.len() < MOST {
+            self.spent.insert(id, spent);
         }
     }
 
@@ -125,8 +145,10 @@ impl Memory {
     }
 }
 
-/// Tells what a try used. A try that was deferred is one process after another: the greatest peak counts.
-fn tell(drainer: &mut Drainer, run: &Arc<RunKey>, key: &TryKey, mut attributes: Vec<Attribute>) {
+/// Tells what a try used. A try that was deferred is one process after another: the greatest peak counts, and the processor
+/// time is that of all, of which earlier processes have `spent` so much.
+fn tell(drainer: &mut Drainer, id: &Id, mut attributes: Vec<Attribute>, spent: Duration) {
+    let (run, key) = id;
     let fold = drainer.fold();
     // A try that is out already would only be counted as late.
     if attributes.is_empty() || fold.attribute_of(run, key, &attribute::PROCESS_PID).is_none() {
@@ -140,6 +162,13 @@ fn tell(drainer: &mut Drainer, run: &Arc<RunKey>, key: &TryKey, mut attributes: 
     {
         attributes[now].1 = Value::Int(peak);
         attributes[method].1 = before.memory_peak_method.clone().into();
+    }
+    for (name, value) in &mut attributes {
+        if let Value::Float(seconds) = value
+            && *name == attribute::CPU_TIME
+        {
+            *seconds += spent.as_secs_f64();
+        }
     }
     let details = TaskDetails { attributes, ..TaskDetails::default() };
     let fact = Fact::Task { key: key.clone(), change: TaskChange::Updated, details };

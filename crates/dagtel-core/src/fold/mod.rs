@@ -225,6 +225,11 @@ impl Fold {
         self.open_try(run, task)?.measured.as_ref().map(|measured| &measured.resources)
     }
 
+    /// Airflow's word for the state that an open try is in, as far as it is known now.
+    pub fn state_of(&self, run: &Arc<RunKey>, task: &TryKey) -> Option<&'static str> {
+        self.open_try(run, task)?.state_now()
+    }
+
     fn open_try(&self, run: &Arc<RunKey>, task: &TryKey) -> Option<&Try> {
         self.runs.get(run)?.tries.get(task).map(|task| &**task).filter(|task| !task.closed)
     }
