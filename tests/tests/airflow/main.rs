@@ -5,6 +5,7 @@ mod clearing;
 mod deployment;
 mod kills;
 mod opt_outs;
+mod outage;
 mod own_metrics;
 mod own_telemetry;
 mod shown;
