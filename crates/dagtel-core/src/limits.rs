@@ -28,6 +28,8 @@ pub const LIST_ITEMS: usize = 1024;
 pub const EDGES: usize = 65_536;
 /// Open runs in one fold. Beyond it, a run that is not known yet is not taken in.
 pub const OPEN_RUNS: usize = 65_536;
+/// Runs in one fold that have ended and wait for what may still come. Beyond it, those that ended first are closed at once.
+pub const ENDED_RUNS: usize = 8192;
 /// Tries of one run. Beyond it, a try that is not known yet is not taken in.
 pub const TRIES_PER_RUN: usize = 131_072;
 /// Closed runs that are remembered, so that a late fact is known as late.
@@ -95,6 +97,12 @@ pub const TABLE: &[Limit] = &[
     limit("list value", LIST_ITEMS, "items", "cut"),
     limit("dependency edges of a run", EDGES, "edges", "dropped"),
     limit("open runs", OPEN_RUNS, "runs", "events of further runs dropped"),
+    limit(
+        "ended runs that wait for late facts",
+        ENDED_RUNS,
+        "runs",
+        "those that ended first are closed at once",
+    ),
     limit("tries of a run", TRIES_PER_RUN, "tries", "events of further tries dropped"),
     limit("closed runs remembered", CLOSED_RUNS, "runs", "the oldest is forgotten"),
     limit("tries of closed runs remembered", CLOSED_TRIES, "tries", "those of the oldest run are forgotten"),

@@ -24,6 +24,7 @@ mod change;
 mod close;
 mod closed;
 mod count;
+mod due;
 mod link;
 mod resources;
 mod run;
@@ -91,14 +92,10 @@ impl Timing {
     }
 }
 
-/// Where facts come from several hosts, a run of which nothing is heard for so long is lost: the host that would end it
-/// is gone, and with it everybody who could say so.
-const FORGOTTEN: Duration = Duration::from_secs(7 * 24 * 60 * 60);
-/// How often forgotten runs are looked for.
-const FORGOTTEN_LOOK: Duration = Duration::from_secs(60 * 60);
-
 /// Open runs from which on those that end elsewhere are forgotten now and then.
 const SWEEP: usize = 4096;
+/// Events of further runs between two sweeps, at least.
+const SWEEP_PAUSE: usize = 1024;
 
 /// The state of the fold: what is known of every open run, and the metrics.
 #[derive(Debug, Serialize, Deserialize)]
@@ -118,9 +115,9 @@ pub struct Fold {
     /// Whether the last lines of a try are kept for its span.
     #[serde(skip)]
     log_events: bool,
-    /// At how many open runs to sweep next: at twice as many as the last sweep left, so that sweeping costs nothing much.
+    /// How many events of further runs there are until the next sweep.
     #[serde(skip)]
-    sweep_at: usize,
+    until_sweep: usize,
     /// When to look for forgotten runs next.
     #[serde(skip)]
     forgotten_look: Timestamp,
@@ -138,7 +135,7 @@ impl Fold {
             anomalies: Anomalies::default(),
             lines: Vec::new(),
             log_events: false,
-            sweep_at: SWEEP,
+            until_sweep: 0,
             forgotten_look: Timestamp::MIN,
         }
     }
@@ -315,91 +312,19 @@ impl Fold {
         Ok(())
     }
 
-    /// Before a run more is opened: when there are many, those that another process will end give way.
+    /// Before a run more is opened: when there are many, those that another process will end give way. Not each time, so
+    /// that sweeping costs nothing much, also when it gains nothing.
     fn make_room(&mut self, key: &Arc<RunKey>) {
-        if self.runs.len() >= self.sweep_at.max(SWEEP) && !self.runs.contains_key(key) {
-            self.runs.retain(|_, run| !run.ends_elsewhere());
-            self.sweep_at = (2 * self.runs.len()).min(limits::OPEN_RUNS);
-        }
-    }
-
-    /// What has become final by the watermark: runs in the order of their keys, each after its tries.
-    pub fn due(&mut self, watermark: Timestamp) -> Vec<Change> {
-        self.due_within(watermark, usize::MAX).0
-    }
-
-    /// The same in portions, so that whoever passes them on needs no memory for all at once: no further run is looked at
-    /// after `most` changes. Returns whether these were all.
-    pub fn due_within(&mut self, watermark: Timestamp, most: usize) -> (Vec<Change>, bool) {
-        let mut changes = Vec::new();
-        let mut news = std::mem::take(&mut self.news);
-        news.sort_unstable();
-        let mut news = news.into_iter();
-        while changes.len() < most
-            && let Some(key) = news.next()
-        {
-            let Some(run) = self.runs.get_mut(&key) else { continue };
-            close::began(run, &mut changes);
-            if run.is_final(watermark, &self.timing) {
-                self.close(&key, &mut changes);
-                continue;
-            }
-            let waiting = close::settled(
-                run,
-                watermark,
-                &self.timing,
-                &mut self.metrics,
-                &mut self.anomalies,
-                &mut changes,
-            );
-            run.listed = waiting || run.ended().is_some() || run.remnant;
-            if run.listed {
-                self.news.push(key);
-            }
-        }
-        if news.len() > 0 {
-            self.news.extend(news);
-            return (changes, false);
-        }
-        self.give_up_forgotten(watermark, &mut changes);
-        (changes, true)
-    }
-
-    /// Closes runs of which nothing has been heard for so long that nothing will be.
-    fn give_up_forgotten(&mut self, watermark: Timestamp, changes: &mut Vec<Change>) {
-        let ending = watermark == Timestamp::MAX;
-        if self.timing.patience.is_none() || ending || watermark < self.forgotten_look {
+        if self.runs.len() < SWEEP || self.runs.contains_key(key) {
             return;
         }
-        self.forgotten_look = watermark.saturating_add(FORGOTTEN_LOOK);
-        let forgotten = self.runs.values().filter(|run| run.news_at.is_past(watermark, FORGOTTEN));
-        let mut forgotten: Vec<_> = forgotten.map(|run| run.key.clone()).collect();
-        forgotten.sort_unstable();
-        for key in forgotten {
-            self.close(&key, changes);
+        if self.until_sweep > 0 {
+            self.until_sweep -= 1;
+            return;
         }
-    }
-
-    /// Closes everything, because nothing more will come: runs and tries without an end are closed as lost, unless
-    /// another process is to report it.
-    pub fn finish(&mut self) -> Vec<Change> {
-        let mut changes = self.due(Timestamp::MAX);
-        let mut open: Vec<_> = self.runs.keys().cloned().collect();
-        open.sort_unstable();
-        for key in open {
-            self.close(&key, &mut changes);
-        }
-        changes
-    }
-
-    fn close(&mut self, key: &Arc<RunKey>, changes: &mut Vec<Change>) {
-        if let Some(mut run) = self.runs.remove(key) {
-            close::began(&mut run, changes);
-            let across_hosts = self.timing.patience.is_some();
-            let tries = across_hosts.then(|| run.tries.values().map(|task| task.span_id()));
-            self.closed.remember(key.clone(), tries);
-            close::run(*run, across_hosts, &mut self.metrics, &mut self.anomalies, changes);
-        }
+        self.runs.retain(|_, run| !run.ends_elsewhere());
+        let left = self.runs.len();
+        self.until_sweep = left.min(limits::OPEN_RUNS.saturating_sub(left)).max(SWEEP_PAUSE);
     }
 }
 
