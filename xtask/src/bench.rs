@@ -5,11 +5,13 @@ use std::{
     env,
     fmt::Write as _,
     fs,
+    path::PathBuf,
     process::{self, Command},
     thread,
 };
 
 use crate::{
+    airflow,
     command::{cargo, output, run_through},
     failure::{Failure, Result, at},
     source_root,
@@ -17,6 +19,8 @@ use crate::{
 
 /// Where the benchmarks put their rows; see `crates/dagtel/benches/cost/ratio.rs`.
 const ROWS: &str = "DAGTEL_BENCH_ROWS";
+/// The interpreter that has psutil; see `crates/dagtel-proc/benches/poll.rs`.
+const PSUTIL: &str = "PSUTIL_PYTHON";
 /// Package and benchmark.
 const BENCHES: [(&str, &str); 3] = [("dagtel", "cost"), ("dagtel-usage", "cost"), ("dagtel-proc", "poll")];
 /// What the rows of a group are about, by what stands before the colon.
@@ -54,9 +58,13 @@ const GROUPS: [(&str, &str); 13] = [
 pub(crate) fn run() -> Result<()> {
     let rows_file = env::temp_dir().join(format!("dagtel-bench-{}.tsv", process::id()));
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    // Airflow needs it, so its environment has it.
+    let psutil = env::var_os(PSUTIL)
+        .map(PathBuf::from)
+        .map_or_else(|| Ok(airflow::build()?.join(airflow::NAME)), Ok)?;
     for (package, bench) in BENCHES {
         let mut cargo = cargo(&["bench", "--package", package, "--bench", bench]);
-        run_through(cargo.env(ROWS, &rows_file))?;
+        run_through(cargo.env(ROWS, &rows_file).env(PSUTIL, &psutil))?;
     }
     let rows =
         fs::read_to_string(&rows_file).map_err(at("Reading the rows of the benchmarks", &rows_file))?;
