@@ -72,9 +72,10 @@ fn exporting_every_series_five_times_a_second_takes_little_more_memory() {
 
 /// Runs so many DAGs beside an agent, which may take so many kibibytes.
 fn pour(dags: u64, kib: u64, start: fn(&Path, &str) -> (Agent, SocketAddr)) {
-    let spool = tempfile::tempdir().unwrap();
-    let receiver = ReceiverThread::start(ReceiverOptions::any_port(), |_: Received| Answer::Accept).unwrap();
-    let endpoint = format!("http://{}", receiver.grpc_addr().unwrap());
+    let spool = tempfile::tempdir().expect("a temporary directory");
+    let receiver = ReceiverThread::start(ReceiverOptions::any_port(), |_: Received| Answer::Accept);
+    let receiver = receiver.expect("a free port");
+    let endpoint = format!("http://{}", receiver.grpc_addr().expect("it listens"));
     let (agent, at) = start(spool.path(), &endpoint);
     let counted = format!("\nairflow_ti_start_total{{overflow=\"true\"}} {}.0\n", dags - TAG_SETS as u64);
     let (began, mut took, mut largest) = (Instant::now(), Vec::new(), 0);

@@ -44,7 +44,10 @@ const GROUPS: [(&str, &str); 13] = [
     ("drain_rate", "From disk to a receiver, beside the SDK's exporter from memory; gzip on both sides."),
     ("counter", "A step of a counter with three tags, beside the SDK's counter, and Airflow's as published."),
     ("histogram", "A duration counted in a histogram, beside the SDK's."),
-    ("guard", "Holding events to their limits and masking secrets in them."),
+    (
+        "guard",
+        "Holding an event to its limits and masking secrets in it, beside the append to disk that it is a part of.",
+    ),
     ("loop", "A pass of an engine's loop with four steps, beside five spans of the SDK."),
     ("usage", "The end of a Cosmos task with usage events, beside the same without."),
     (

@@ -1,11 +1,13 @@
-//! Events that wait a few milliseconds in memory, so that the engine's thread neither encodes nor writes.
+//! Events that wait a few milliseconds in memory, so that the engine's thread neither looks for secrets in them, nor encodes,
+//! nor writes.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use dagtel_core::catalog::drop_reason;
-use dagtel_core::guard::Admitted;
+use dagtel_core::event::Event;
+use dagtel_core::guard::{Admitted, Found};
 
 use crate::journal::Appender;
 
@@ -35,14 +37,15 @@ struct Shared {
 
 #[derive(Default)]
 struct Waiting {
-    events: Vec<Admitted>,
+    events: Vec<Event>,
     closing: bool,
 }
 
 /// What the next batch is moved into.
 #[derive(Default)]
 struct Taken {
-    events: Vec<Admitted>,
+    events: Vec<Event>,
+    chunk: Vec<Admitted>,
     buffer: Vec<u8>,
 }
 
@@ -54,7 +57,7 @@ impl Batch {
     }
 
     /// Takes an event, or drops it when the disk has stood still for so long that there is no room.
-    pub(crate) fn push(&self, event: Admitted) {
+    pub(crate) fn push(&self, event: Event) {
         let mut waiting = lock(&self.shared.waiting);
         let (first, room) = (waiting.events.is_empty(), waiting.events.len() < EVENTS);
         if room {
@@ -109,12 +112,16 @@ impl Shared {
 
     fn write(&self) {
         let mut taken = lock(&self.writing);
-        let Taken { events, buffer } = &mut *taken;
+        let Taken { events, chunk, buffer } = &mut *taken;
         std::mem::swap(&mut lock(&self.waiting).events, events);
-        for chunk in events.chunks(CHUNK) {
+        let mut found = Found::default();
+        while !events.is_empty() {
+            let next = events.drain(..events.len().min(CHUNK));
+            chunk.extend(next.map(|event| self.appender.admit(event, &mut found)));
             self.appender.append_all(chunk, buffer);
+            chunk.clear();
         }
-        events.clear();
+        self.appender.append_found(found);
         events.shrink_to(ROOM);
     }
 }

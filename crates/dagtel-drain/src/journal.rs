@@ -6,8 +6,8 @@ use std::io;
 use std::sync::Arc;
 
 use dagtel_core::catalog::drop_reason;
-use dagtel_core::event::Fact;
-use dagtel_core::guard::{Admitted, Found};
+use dagtel_core::event::{Event, Fact};
+use dagtel_core::guard::{Admitted, Found, Guard};
 use dagtel_spool::{AppendError, Class, Durability, Options, PerProcess, Spool, Writer, WriterId};
 
 use crate::batch::Batch;
@@ -27,16 +27,17 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Opens the journal of a directory. Nothing is written before the first event. What can later not be kept is told
-    /// to `dropped`.
+    /// Opens the journal of a directory. Nothing is written before the first event, and nothing that has not passed `guard`.
+    /// What can later not be kept is told to `dropped`.
     ///
-    /// At [`Durability::Batched`] events are encoded and written by a thread, 5 ms later.
+    /// At [`Durability::Batched`] events pass the guard and are encoded and written by a thread, 5 ms later.
     ///
     /// # Errors
     /// When the directory cannot be used; the error says why and what to do.
     pub fn open(
         layout: &Layout,
         durability: Durability,
+        guard: Guard,
         dropped: impl Fn(&'static str, u64) + Send + Sync + 'static,
     ) -> Result<Self, dagtel_spool::OpenError> {
         // What the thread brings is a batch already.
@@ -44,7 +45,7 @@ impl Journal {
         let durability = if batched { Durability::Process } else { durability };
         dagtel_spool::prepare_directory(layout.dir())?;
         let spool = Spool::open(layout.journal(), Options::default().with_durability(durability))?;
-        let appender = Appender { writer: spool.writer(), dropped: Arc::new(dropped) };
+        let appender = Appender { writer: spool.writer(), guard, dropped: Arc::new(dropped) };
         let batch = batched.then(|| {
             let batch = Batch::new(appender.clone());
             Arc::new(PerProcess::new(dagtel_spool::process_id(), batch))
@@ -66,13 +67,10 @@ impl Journal {
     }
 
     /// Appends an event, and what the guard found in it, for whoever drains to count.
-    pub fn append(&self, event: Admitted, found: Found) {
-        if found != Found::default() {
-            self.appender.append_found(found);
-        }
+    pub fn append(&self, event: Event) {
         match self.batch() {
             Some(batch) => batch.push(event),
-            None => self.appender.append(&event),
+            None => self.appender.append(event),
         }
     }
 
@@ -108,24 +106,39 @@ impl fmt::Debug for Journal {
 #[derive(Clone)]
 pub(crate) struct Appender {
     writer: Writer,
+    guard: Guard,
     dropped: Dropped,
 }
 
 impl Appender {
-    fn append(&self, event: &Admitted) {
+    /// Lets an event through the guard, and adds what that found.
+    pub(crate) fn admit(&self, event: Event, found: &mut Found) -> Admitted {
+        let (event, more) = self.guard.admit(event);
+        found.cut = found.cut.saturating_add(more.cut);
+        found.redacted = found.redacted.saturating_add(more.redacted);
+        event
+    }
+
+    fn append(&self, event: Event) {
         thread_local! {
             static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
         }
+        let (event, found) = self.guard.admit(event);
+        self.append_found(found);
         BUFFER.with_borrow_mut(|buffer| {
             buffer.clear();
-            match codec::encode(event, buffer) {
-                Some(kind) => self.write(class(event), &[(kind, 1, buffer)]),
+            match codec::encode(&event, buffer) {
+                Some(kind) => self.write(class(&event), &[(kind, 1, buffer)]),
                 None => self.drop(reason(AppendError::Io(io::ErrorKind::InvalidData)), 1),
             }
         });
     }
 
-    fn append_found(&self, found: Found) {
+    /// Writes what the guard found, if anything.
+    pub(crate) fn append_found(&self, found: Found) {
+        if found == Found::default() {
+            return;
+        }
         let mut buffer = Vec::new();
         if let Some(kind) = codec::encode_found(found, &mut buffer) {
             // It is no event: one that is lost is not missed.

@@ -7,7 +7,7 @@ use dagtel_core::event::{
     Event, Fact, RunChange, RunDetails, RunState, TaskChange, TaskDetails, TaskState, Truth,
 };
 use dagtel_core::fold::Anomaly;
-use dagtel_core::guard::{Found, admit};
+use dagtel_core::guard::Guard;
 use dagtel_core::key::{RunKey, TryKey};
 use dagtel_core::limits::OPEN_RUNS;
 use dagtel_core::time::Timestamp;
@@ -15,7 +15,8 @@ use dagtel_drain::{Drainer, DrainerOptions, Durability, Journal, Layout};
 use dagtel_otlp::Identity;
 
 fn journal(layout: &Layout) -> Journal {
-    Journal::open(layout, Durability::Process, |reason, _| panic!("{reason}")).expect("a new directory")
+    Journal::open(layout, Durability::Process, Guard::default(), |reason, _| panic!("{reason}"))
+        .expect("a new directory")
 }
 
 fn drainer(layout: &Layout, now: SystemTime) -> Drainer {
@@ -32,8 +33,7 @@ fn key(run: u64) -> Arc<RunKey> {
 
 fn tell(journal: &Journal, run: &Arc<RunKey>, millis: u64, fact: Fact) {
     let at = Timestamp::from_millis(millis);
-    let (event, _) = admit(Event { run: run.clone(), at, truth: Truth::Reported, fact });
-    journal.append(event, Found::default());
+    journal.append(Event { run: run.clone(), at, truth: Truth::Reported, fact });
 }
 
 fn of_run(change: RunChange) -> Fact {

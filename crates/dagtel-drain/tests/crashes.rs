@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use dagtel_core::event::{Event, Fact, LogLine, TaskChange, TaskDetails, TaskState, Truth};
-use dagtel_core::guard::{Found, admit};
+use dagtel_core::guard::Guard;
 use dagtel_core::key::{RunKey, TryKey};
 use dagtel_core::time::Timestamp;
 use dagtel_drain::{Drainer, DrainerOptions, Durability, Journal, Layout};
@@ -36,12 +36,13 @@ fn step(drainer: &mut Drainer) {
 }
 
 fn write(layout: &Layout, facts: impl IntoIterator<Item = Fact>) {
-    let journal = Journal::open(layout, Durability::Process, |reason, _| panic!("{reason}"));
+    let journal =
+        Journal::open(layout, Durability::Process, Guard::default(), |reason, _| panic!("{reason}"));
     let journal = journal.expect("a directory of our own");
     for fact in facts {
         let run = Arc::new(RunKey::new("sales", "run"));
         let at = Timestamp::from(SystemTime::now());
-        journal.append(admit(Event { run, at, truth: Truth::Reported, fact }).0, Found::default());
+        journal.append(Event { run, at, truth: Truth::Reported, fact });
     }
 }
 

@@ -8,7 +8,7 @@ use dagtel_core::event::{
     Event, Fact, LogLine, RunChange, RunDetails, RunState, TaskChange, TaskDetails, TaskState, Truth,
 };
 use dagtel_core::fold::{Anomaly, Timing};
-use dagtel_core::guard::{Admitted, Found, Guard, admit};
+use dagtel_core::guard::Guard;
 use dagtel_core::key::{RunKey, TryKey};
 use dagtel_core::time::Timestamp;
 use dagtel_drain::{Drainer, DrainerOptions, Durability, Intake, IntakeError, Journal, Layout};
@@ -34,7 +34,7 @@ impl Host {
     }
 
     fn journal(&self) -> Journal {
-        Journal::open(&self.layout, Durability::Process, |reason, _| panic!("{reason}"))
+        Journal::open(&self.layout, Durability::Process, Guard::default(), |reason, _| panic!("{reason}"))
             .expect("a new directory")
     }
 
@@ -86,19 +86,19 @@ fn now() -> SystemTime {
     SystemTime::now()
 }
 
-fn run_event(change: RunChange) -> Admitted {
+fn run_event(change: RunChange) -> Event {
     event(Fact::Run { change, details: RunDetails::default() })
 }
 
-fn task_event(task: &str, upstream: &[&str], change: TaskChange) -> Admitted {
+fn task_event(task: &str, upstream: &[&str], change: TaskChange) -> Event {
     let upstream = (!upstream.is_empty()).then(|| upstream.iter().map(|task| (*task).into()).collect());
     let details = TaskDetails { upstream, ..TaskDetails::default() };
     event(Fact::Task { key: TryKey::new(task), change, details })
 }
 
-fn event(fact: Fact) -> Admitted {
+fn event(fact: Fact) -> Event {
     let run = Arc::new(RunKey::new("sales", "run"));
-    admit(Event { run, at: Timestamp::from(now()), truth: Truth::Reported, fact }).0
+    Event { run, at: Timestamp::from(now()), truth: Truth::Reported, fact }
 }
 
 fn receive(intake: &Intake, events: &[Event]) {
@@ -109,13 +109,12 @@ fn receive(intake: &Intake, events: &[Event]) {
 fn what_two_hosts_forward_is_one_trace_however_often_it_comes() {
     let (first, second, folding) = (Host::new(), Host::new(), Host::new());
     let (scheduler, worker) = (first.journal(), second.journal());
-    scheduler.append(run_event(RunChange::Started), Found::default());
-    scheduler.append(task_event("extract", &[], TaskChange::Started), Found::default());
-    scheduler.append(task_event("extract", &[], TaskChange::Finished(TaskState::Success)), Found::default());
-    worker.append(task_event("load", &["extract"], TaskChange::Started), Found::default());
-    worker
-        .append(task_event("load", &["extract"], TaskChange::Finished(TaskState::Success)), Found::default());
-    scheduler.append(run_event(RunChange::Finished(RunState::Success)), Found::default());
+    scheduler.append(run_event(RunChange::Started));
+    scheduler.append(task_event("extract", &[], TaskChange::Started));
+    scheduler.append(task_event("extract", &[], TaskChange::Finished(TaskState::Success)));
+    worker.append(task_event("load", &["extract"], TaskChange::Started));
+    worker.append(task_event("load", &["extract"], TaskChange::Finished(TaskState::Success)));
+    scheduler.append(run_event(RunChange::Finished(RunState::Success)));
     for host in [&first, &second] {
         let mut drainer = host.drainer(true);
         drainer.step(now()).expect("it can be drained");
@@ -148,11 +147,11 @@ fn what_two_hosts_forward_is_one_trace_however_often_it_comes() {
 fn a_forwarded_line_that_comes_twice_is_told_once() {
     let (host, folding) = (Host::new(), Host::new());
     let journal = host.journal();
-    journal.append(task_event("load", &[], TaskChange::Started), Found::default());
+    journal.append(task_event("load", &[], TaskChange::Started));
     // Two lines that are alike to the nanosecond are two lines all the same.
     let line = LogLine { body: "still waiting".into(), ..LogLine::default() };
     let line = event(Fact::Log { key: TryKey::new("load"), line });
-    (0..2).for_each(|_| journal.append(line.clone(), Found::default()));
+    (0..2).for_each(|_| journal.append(line.clone()));
     host.drainer(true).step(now()).expect("it can be drained");
 
     let events = host.forwarded();
@@ -183,8 +182,8 @@ fn a_forwarded_line_that_comes_twice_is_told_once() {
 fn the_death_of_a_process_is_forwarded() {
     let host = Host::new();
     let (engine, worker) = (host.journal(), host.journal());
-    engine.append(run_event(RunChange::Started), Found::default());
-    worker.append(task_event("load", &[], TaskChange::Started), Found::default());
+    engine.append(run_event(RunChange::Started));
+    worker.append(task_event("load", &[], TaskChange::Started));
     let mut drainer = host.drainer(true);
     drainer.step(now()).expect("it can be drained");
     drop(worker);
@@ -207,9 +206,9 @@ fn the_death_of_a_process_is_forwarded() {
 #[test]
 fn the_death_of_the_folding_agent_means_nothing_to_what_it_received() {
     let folding = Host::new();
-    let told = |change| vec![task_event("load", &[], change).event().clone()];
+    let told = |change| vec![task_event("load", &[], change)];
     let intake = Intake::open(&folding.layout, Guard::default()).expect("a new directory");
-    receive(&intake, &[run_event(RunChange::Started).event().clone()]);
+    receive(&intake, &[run_event(RunChange::Started)]);
     receive(&intake, &told(TaskChange::Started));
     folding.drainer(false).step(now()).expect("it can be drained");
     drop(intake);
@@ -219,7 +218,7 @@ fn the_death_of_the_folding_agent_means_nothing_to_what_it_received() {
     drainer.step(began).expect("it can be drained");
     drainer.step(began + 60 * SECOND).expect("it can be drained");
     receive(&intake, &told(TaskChange::Finished(TaskState::Success)));
-    receive(&intake, &[run_event(RunChange::Finished(RunState::Success)).event().clone()]);
+    receive(&intake, &[run_event(RunChange::Finished(RunState::Success))]);
     drainer.step(began + 61 * SECOND).expect("it can be drained");
     drainer.step(began + 90 * SECOND).expect("it can be drained");
     let status: Vec<_> =
@@ -234,8 +233,8 @@ fn a_journal_that_is_half_full_takes_no_more() {
     let intake = Intake::open(&host.layout, Guard::default()).expect("a new directory");
     let filler = Spool::open(host.layout.journal(), Options::default()).expect("it can be opened").writer();
     let block = vec![0; 4 * 1024 * 1024];
-    while intake.take(vec![run_event(RunChange::Started).event().clone()]).is_ok() {
+    while intake.take(vec![run_event(RunChange::Started)]).is_ok() {
         filler.append(1, dagtel_spool::Class::Lifecycle, 1, &block).expect("there is room");
     }
-    assert_eq!(intake.take(vec![run_event(RunChange::Started).event().clone()]), Err(IntakeError::Behind));
+    assert_eq!(intake.take(vec![run_event(RunChange::Started)]), Err(IntakeError::Behind));
 }

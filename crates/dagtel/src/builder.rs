@@ -270,7 +270,7 @@ impl Builder {
 
     fn journal(&self, layout: &Layout, counters: Arc<Counters>) -> Result<dagtel_drain::Journal, BuildError> {
         let dropped = move |reason, events| counters.events_dropped(reason, events);
-        Ok(dagtel_drain::Journal::open(layout, self.durability, dropped)?)
+        Ok(dagtel_drain::Journal::open(layout, self.durability, self.guard(), dropped)?)
     }
 
     fn loops(&self, outbox: &OutboxClient) -> Option<Loops> {

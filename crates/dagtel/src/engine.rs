@@ -250,10 +250,10 @@ impl Inner {
     }
 
     pub(crate) fn record(&self, event: Event) {
-        let (event, found) = self.guard.admit(event);
         match &self.sink {
-            Sink::Disk(journal) => journal.append(event, found),
+            Sink::Disk(journal) => journal.append(event),
             Sink::Memory(journal) => {
+                let (event, found) = self.guard.admit(event);
                 self.counters.found(found);
                 if journal.append(event).is_err() {
                     self.counters.events_dropped(drop_reason::JOURNAL_FULL, 1);

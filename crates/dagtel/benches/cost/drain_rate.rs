@@ -16,7 +16,7 @@ use std::time::{Duration, Instant, SystemTime};
 use dagtel::Durability;
 use dagtel::core::event::Event;
 use dagtel::core::fold::Timing;
-use dagtel::core::guard;
+use dagtel::core::guard::Guard;
 use dagtel_drain::{Drainer, DrainerOptions, Journal, Layout, OutboxWriter};
 use dagtel_otlp::{Frame, Identity};
 use dagtel_ship::{Destination, Endpoint, Protocol, Shipper, lines};
@@ -122,11 +122,9 @@ fn outbox(load: &Load, road: &Road) -> f64 {
 fn journal(load: &Load, road: &Road) -> f64 {
     let (_dir, layout) = new_spool();
     let writer =
-        Journal::open(&layout, Durability::Process, |reason, _| panic!("{reason}")).expect("a new directory");
-    for event in &load.events {
-        let (event, found) = guard::admit(event.clone());
-        writer.append(event, found);
-    }
+        Journal::open(&layout, Durability::Process, Guard::default(), |reason, _| panic!("{reason}"))
+            .expect("a new directory");
+    load.events.iter().for_each(|event| writer.append(event.clone()));
     drop(writer);
     let mut options = DrainerOptions::new(identity());
     options.timing = Timing::new(Duration::ZERO, Duration::ZERO);
