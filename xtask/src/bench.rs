@@ -149,11 +149,20 @@ fn document(rows: &str, machine: &Machine) -> Result<String> {
         for row in of_group.remove(group).unwrap_or_default() {
             let Row { what, dagtel, peer, ratio, spread, target, note } = row;
             let what = what.replace('|', "\\|");
-            let _ =
-                writeln!(page, "| {what} | **{ratio}** | {spread} | {target} | {dagtel} | {peer} | {note} |");
+            let missed = if is_missed(ratio, target) { ", missed" } else { "" };
+            let _ = writeln!(
+                page,
+                "| {what} | **{ratio}** | {spread} | {target}{missed} | {dagtel} | {peer} | {note} |"
+            );
         }
     }
     Ok(page)
+}
+
+/// Whether a ratio is above its target, which a table of ratios writes as `<= 1.3`.
+fn is_missed(ratio: &str, target: &str) -> bool {
+    let most = target.strip_prefix("<= ").and_then(|most| most.parse::<f64>().ok());
+    most.zip(ratio.parse::<f64>().ok()).is_some_and(|(most, ratio)| ratio > most)
 }
 
 fn head(machine: &Machine) -> String {
@@ -187,6 +196,7 @@ mod tests {
     #[test]
     fn rows_stand_in_their_groups_and_those_without_a_peer_are_left_out() {
         let rows = "counter: kept / SDK\t2.0 ns\t40.0 ns\t0.05\t0.04..0.06\t<= 1.3\t\n\
+                    counter: far / SDK\t80.0 ns\t40.0 ns\t2.00\t1.9..2.1\t<= 1.3\t\n\
                     fold_rate: tries\t9 /s\t\t\t\t>= 5\t\n\
                     counter: looked up / SDK\t50.0 ns\t40.0 ns\t1.25\t1.2..1.3\t<= 2\tx\n";
         let page = document(rows, &machine()).unwrap_or_else(|Failure(error)| panic!("{error}"));
@@ -195,6 +205,7 @@ mod tests {
             page.contains("| kept / SDK | **0.05** | 0.04..0.06 | <= 1.3 | 2.0 ns | 40.0 ns |  |\n"),
             "{page}"
         );
+        assert!(page.contains("| far / SDK | **2.00** | 1.9..2.1 | <= 1.3, missed | 80.0 ns |"), "{page}");
         assert!(document("half a row", &machine()).is_err());
     }
 }

@@ -17,7 +17,7 @@
 //! while. There all times above count from the last news, not from the end itself, and a run waits until what is known of
 //! it is whole (`whole.rs`), or nothing has come for [`Timing::patience`]. Its tries wait with it, because what they
 //! are linked to may be told last. A try of which nothing was known before its run was closed comes out by itself, once it
-//! has an end: its ids and that of its parent are derived, and the fold remembers which tries came out ([`Closed`]).
+//! has an end: its ids and that of its parent are derived, and the fold remembers which tries came out (`closed.rs`).
 
 mod anomaly;
 mod change;

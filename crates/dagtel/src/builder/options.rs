@@ -89,7 +89,7 @@ impl Builder {
 
     /// Which metrics and tags there are, and the unit of durations. By default what the environment and the file say, and
     /// without those all, and seconds. Instruments of the
-    /// engine's [own](Dagtel::meter) are not touched.
+    /// engine's [own](crate::Dagtel::meter) are not touched.
     pub fn naming(mut self, naming: Naming) -> Self {
         self.identity.naming = naming;
         self
@@ -101,7 +101,7 @@ impl Builder {
         self
     }
 
-    /// The share of passes of the engine's loops ([`Dagtel::scheduler_loop`] and its like) that are told as spans, from 0
+    /// The share of passes of the engine's loops ([`Dagtel::scheduler_loop`](crate::Dagtel::scheduler_loop) and its like) that are told as spans, from 0
     /// to 1. Without it the environment and the file count, and without those none is. Unless it is 0, a pass in which something fails is told as well, from then on. A pass that is told
     /// costs one append to the outbox, the others next to nothing.
     pub fn loop_spans(mut self, share: f64) -> Self {
