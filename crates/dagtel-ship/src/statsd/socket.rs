@@ -19,6 +19,9 @@ const BELIEVED: Duration = Duration::from_secs(60);
 const LOOKUP: Duration = Duration::from_secs(5);
 /// How long a host may take to say that nobody listens.
 const SILENCE: Duration = Duration::from_millis(200);
+/// How long after a datagram its host's answer that nobody listens may come: a round trip, and what a busy machine takes for
+/// it, even to itself.
+const OBJECTION: Duration = Duration::from_millis(50);
 /// How often that is looked at.
 const LOOK: Duration = Duration::from_millis(10);
 
@@ -51,22 +54,36 @@ impl Socket {
         if let Err(error) = self.connect().await {
             return (0, Err(error));
         }
-        // An error is told by the send that follows the one that caused it.
-        let (mut sure, mut last) = (0, 0);
+        let mut sent = Vec::with_capacity(datagrams.len());
         for (place, datagram) in datagrams.iter().enumerate() {
             if place > 0 && place % BURST == 0 {
                 sleep(REST).await;
             }
             if let Err(error) = self.send_one(datagram.text.as_bytes()).await {
-                return (sure, Err(self.away(error)));
+                return (sure(&sent, &error), Err(self.away(error)));
             }
-            (sure, last) = (last, datagram.texts);
+            sent.push((Instant::now(), datagram.texts));
         }
-        if let Some(error) = self.open.as_ref().and_then(|(socket, ..)| socket.take_error().ok().flatten()) {
-            return (sure, Err(self.away(error)));
+        if let Err(error) = self.objection(OBJECTION).await {
+            return (sure(&sent, &error), Err(self.away(error)));
         }
-        debug_assert_eq!(last, texts.clone().count());
+        debug_assert_eq!(sent.last().map(|(_, texts)| *texts), Some(texts.clone().count()));
         (texts.count(), Ok(()))
+    }
+
+    /// Waits so long for somebody to object to what was sent.
+    async fn objection(&self, patience: Duration) -> io::Result<()> {
+        let Some((socket, ..)) = &self.open else { return Err(ErrorKind::NotConnected.into()) };
+        let began = Instant::now();
+        loop {
+            if let Some(error) = socket.take_error()? {
+                return Err(error);
+            }
+            if began.elapsed() >= patience {
+                return Ok(());
+            }
+            sleep(LOOK).await;
+        }
     }
 
     /// Sends nothing, and waits for somebody to object.
@@ -74,13 +91,7 @@ impl Socket {
         self.connect().await?;
         let Some((socket, address, _)) = &self.open else { return Err(ErrorKind::NotConnected.into()) };
         socket.send(b"").await?;
-        let began = Instant::now();
-        while began.elapsed() < SILENCE {
-            if let Some(error) = socket.take_error()? {
-                return Err(error);
-            }
-            sleep(LOOK).await;
-        }
+        self.objection(SILENCE).await?;
         Ok(*address)
     }
 
@@ -139,6 +150,19 @@ impl Socket {
     }
 }
 
+/// How many texts were taken for all that is known, of the datagrams that were sent: when each was, and how many texts were
+/// whole with it. That nobody listens is said of any that went before it, and a daemon that ended has forgotten those of the
+/// last moments; any other error is of the last one or of what follows it.
+fn sure(sent: &[(Instant, usize)], error: &io::Error) -> usize {
+    let mut earlier = sent.iter().rev();
+    let sure = if error.kind() == ErrorKind::ConnectionRefused {
+        earlier.find(|(at, _)| at.elapsed() >= OBJECTION)
+    } else {
+        earlier.nth(1)
+    };
+    sure.map_or(0, |(_, texts)| *texts)
+}
+
 /// What is sent at once, and how many texts are whole once it is.
 #[derive(Debug, Default, PartialEq)]
 struct Datagram {
@@ -173,6 +197,19 @@ fn packed<'a>(texts: impl Iterator<Item = &'a str>) -> Vec<Datagram> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Its error came when all was sent, on a busy machine, and the datagrams before the last were taken for received.
+    #[test]
+    fn what_went_to_a_daemon_that_was_away_already_is_not_sure_however_late_that_is_said() {
+        let now = Instant::now();
+        let long_ago = now.checked_sub(2 * OBJECTION).unwrap();
+        let refused = io::Error::from(ErrorKind::ConnectionRefused);
+        assert_eq!(sure(&[(now, 4), (now, 7), (now, 9)], &refused), 0);
+        assert_eq!(sure(&[(long_ago, 4), (now, 7), (now, 9)], &refused), 4);
+        let too_long = io::Error::from_raw_os_error(90);
+        assert_eq!(sure(&[(now, 4), (now, 7), (now, 9)], &too_long), 7);
+        assert_eq!(sure(&[(now, 4)], &too_long), 0);
+    }
 
     #[test]
     fn texts_are_kept_together_and_datagrams_are_bounded() {
