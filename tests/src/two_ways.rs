@@ -2,12 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write as _;
 
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::part::{Part, Probe};
 use crate::{command, parts, ports::free};
+
+/// Where the collector writes what came by each way (`fixtures/backends.yaml`).
+const OTLP: &str = "otlp.jsonl";
+const STATSD: &str = "statsd.jsonl";
 
 /// Tags, in order.
 pub type Tags = BTreeMap<String, String>;
@@ -74,9 +79,17 @@ impl TwoWays {
         )
     }
 
-    /// Kills the collector.
+    /// Kills the collector. It may have been in the middle of a line: that line ends here, so that the next one is not lost
+    /// with it.
+    ///
+    /// # Panics
+    /// When the files cannot be written.
     pub fn kill(&mut self) {
         self.collector.kill();
+        for file in [OTLP, STATSD] {
+            let file = fs::File::options().append(true).open(self.directory.path().join(file));
+            file.and_then(|mut file| file.write_all(b"\n")).expect("the collector has made the file");
+        }
     }
 
     /// Starts it again.
@@ -87,7 +100,7 @@ impl TwoWays {
     /// What a service told by OTLP, dagtel's metrics of itself aside: those change by being sent.
     pub fn by_otlp(&self, service: &str) -> Series {
         let mut series = Series::new();
-        for resource in self.lines("otlp.jsonl", "resourceMetrics") {
+        for resource in self.lines(OTLP, "resourceMetrics") {
             if tags(&resource["resource"]["attributes"]).get("service.name").map(String::as_str)
                 == Some(service)
             {
@@ -102,7 +115,7 @@ impl TwoWays {
     /// What was told by StatsD under a prefix.
     pub fn by_statsd(&self, prefix: &str) -> Series {
         let mut series = Series::new();
-        for (key, told) in self.lines("statsd.jsonl", "resourceMetrics").iter().flat_map(points) {
+        for (key, told) in self.lines(STATSD, "resourceMetrics").iter().flat_map(points) {
             if !key.0.starts_with(prefix) {
                 continue;
             }
