@@ -6,7 +6,7 @@
 //! anything is kept, and counts what it masked and cut.
 
 use std::borrow::Cow;
-use std::ops::Deref;
+use std::ops::{AddAssign, Deref};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -87,6 +87,13 @@ pub struct Found {
     pub cut: u32,
     /// Secrets that were masked.
     pub redacted: u32,
+}
+
+impl AddAssign for Found {
+    fn add_assign(&mut self, more: Self) {
+        self.cut = self.cut.saturating_add(more.cut);
+        self.redacted = self.redacted.saturating_add(more.redacted);
+    }
 }
 
 /// The guard, with the rules by which it masks secrets.

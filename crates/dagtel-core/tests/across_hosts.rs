@@ -61,14 +61,22 @@ fn apply(fold: &mut Fold, events: &[Event]) {
     events.iter().for_each(|event| fold.apply(admit(event.clone()).0));
 }
 
-/// What came out when the fold was looked at every second, until then.
 /// What came to its end by a time.
 fn closed(fold: &mut Fold, at: u64) -> impl Iterator<Item = Change> + use<> {
     fold.due(seconds(at)).into_iter().filter(|change| !matches!(change, Change::Started(_)))
 }
 
+/// What came out when the fold was looked at every second, until then.
 fn look(fold: &mut Fold, from: u64, until: u64) -> Vec<Change> {
     (from..until).flat_map(|second| closed(fold, second)).collect()
+}
+
+/// A fold that was told all at the same time, and what came out of it.
+fn told_at_once(all: &[Event]) -> (Fold, Vec<Change>) {
+    let mut fold = fold();
+    apply(&mut fold, all);
+    let changes = look(&mut fold, 100, 100 + PATIENCE);
+    (fold, changes)
 }
 
 fn tries(changes: &[Change]) -> Vec<&ClosedTry> {
@@ -310,9 +318,7 @@ proptest! {
         again in prop::collection::vec(any::<bool>(), 40),
     ) {
         let mut all = facts(retried, tasks);
-        let mut at_once = fold();
-        apply(&mut at_once, &all);
-        let changes = look(&mut at_once, 100, 100 + PATIENCE);
+        let (mut at_once, changes) = told_at_once(&all);
         let expected = come_out(&mut at_once, changes);
         prop_assert_eq!(expected[0].trace_id, RunIds::of(&run()).trace_id);
 
@@ -343,9 +349,7 @@ proptest! {
         again in prop::collection::vec(any::<bool>(), 40),
     ) {
         let mut all = facts(retried, tasks);
-        let mut at_once = fold();
-        apply(&mut at_once, &all);
-        let changes = look(&mut at_once, 100, 100 + PATIENCE);
+        let (_, changes) = told_at_once(&all);
         let mut expected: Vec<_> = spans(changes).map(|span| span.span_id.to_bytes()).collect();
         shuffle(&mut all, order);
         let mut paced = fold();

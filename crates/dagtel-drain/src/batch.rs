@@ -117,7 +117,11 @@ impl Shared {
         let mut found = Found::default();
         while !events.is_empty() {
             let next = events.drain(..events.len().min(CHUNK));
-            chunk.extend(next.map(|event| self.appender.admit(event, &mut found)));
+            chunk.extend(next.map(|event| {
+                let (event, more) = self.appender.guard.admit(event);
+                found += more;
+                event
+            }));
             self.appender.append_all(chunk, buffer);
             chunk.clear();
         }

@@ -249,6 +249,7 @@ impl Drainer {
             self.state.owners.abandoned(if watermark == Timestamp::MAX { watermark } else { patience });
         given_up.into_iter().for_each(|event| self.apply(readmit(event)));
         let watermark = self.safe_watermark(watermark, now.into(), &step);
+        let mut unsaved = step.events > 0;
         loop {
             let (changes, all) = self.state.fold.due_within(watermark, PORTION);
             let records = self.records(&changes);
@@ -260,8 +261,9 @@ impl Drainer {
                 frames.extend(self.metrics(now.into()));
             }
             step.frames += frames.len();
-            if step.events > 0 || !frames.is_empty() {
+            if unsaved || !frames.is_empty() {
                 self.commit(frames)?;
+                unsaved = false;
             }
             if all {
                 break;

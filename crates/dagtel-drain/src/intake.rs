@@ -5,7 +5,7 @@ use dagtel_core::guard::{Admitted, Found, Guard};
 use dagtel_spool::{AppendError, Class, Durability, OpenError, Options, Spool, Writer};
 
 use crate::codec;
-use crate::journal::class;
+use crate::journal::{append_found, class};
 use crate::layout::Layout;
 
 /// Keeps events that were received, so that they may be acknowledged. Nobody owns what they start: who forwarded them also
@@ -53,26 +53,15 @@ impl Intake {
         let mut all = Found::default();
         let admit = |event| {
             let (event, found) = self.guard.admit(event);
-            all.cut += found.cut;
-            all.redacted += found.redacted;
+            all += found;
             event
         };
         let events: Vec<_> = events.into_iter().map(admit).collect();
         for class in Class::ALL {
             self.take_class(class, events.iter().filter(|event| self::class(event) == class))?;
         }
-        self.take_found(all);
+        append_found(&self.writer, all);
         Ok(())
-    }
-
-    fn take_found(&self, found: Found) {
-        let mut buffer = Vec::new();
-        if found != Found::default()
-            && let Some(kind) = codec::encode_found(found, &mut buffer)
-        {
-            // It is no event: one that is lost is not missed.
-            let _ = self.writer.append_many(Class::Detail, &[(kind, 1, &buffer)]);
-        }
     }
 
     fn take_class<'a>(

@@ -106,19 +106,11 @@ impl fmt::Debug for Journal {
 #[derive(Clone)]
 pub(crate) struct Appender {
     writer: Writer,
-    guard: Guard,
+    pub(crate) guard: Guard,
     dropped: Dropped,
 }
 
 impl Appender {
-    /// Lets an event through the guard, and adds what that found.
-    pub(crate) fn admit(&self, event: Event, found: &mut Found) -> Admitted {
-        let (event, more) = self.guard.admit(event);
-        found.cut = found.cut.saturating_add(more.cut);
-        found.redacted = found.redacted.saturating_add(more.redacted);
-        event
-    }
-
     fn append(&self, event: Event) {
         thread_local! {
             static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
@@ -134,16 +126,8 @@ impl Appender {
         });
     }
 
-    /// Writes what the guard found, if anything.
     pub(crate) fn append_found(&self, found: Found) {
-        if found == Found::default() {
-            return;
-        }
-        let mut buffer = Vec::new();
-        if let Some(kind) = codec::encode_found(found, &mut buffer) {
-            // It is no event: one that is lost is not missed.
-            let _ = self.writer.append_many(Class::Detail, &[(kind, 1, &buffer)]);
-        }
+        append_found(&self.writer, found);
     }
 
     /// Writes several events by one call for each class.
@@ -182,6 +166,17 @@ impl Appender {
 
     pub(crate) fn drop(&self, reason: &'static str, events: u64) {
         (self.dropped)(reason, events);
+    }
+}
+
+/// Writes what the guard found, if anything.
+pub(crate) fn append_found(writer: &Writer, found: Found) {
+    let mut buffer = Vec::new();
+    if found != Found::default()
+        && let Some(kind) = codec::encode_found(found, &mut buffer)
+    {
+        // It is no event: one that is lost is not missed.
+        let _ = writer.append_many(Class::Detail, &[(kind, 1, &buffer)]);
     }
 }
 

@@ -4,7 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use dagtel_core::catalog::naming::{LegacySeries, Rules, legacy_of, prometheus_name_of, wire_name};
+use dagtel_core::catalog::naming::{
+    LegacySeries, Rules, has_legacy_names, legacy_of, prometheus_name_of, wire_name,
+};
 use dagtel_scrape::{Family, Page};
 
 use super::series;
@@ -20,9 +22,8 @@ pub(super) fn write(
     let several = told.len() > 1;
     let mut families: BTreeMap<String, Family<'_>> = BTreeMap::new();
     for (dir, told) in told.iter().filter(|(_, told)| told.naming.legacy_names) {
-        for series in
-            told.metrics.series().filter(|series| told.naming.filter.admits(series.metric.definition().name))
-        {
+        let may_have = |name: &str| has_legacy_names(name) && told.naming.filter.admits(name);
+        for series in told.metrics.series().filter(|series| may_have(series.metric.definition().name)) {
             let Some(tags) = series.tags else { continue };
             let definition = series::shown(series.metric, told);
             let all: Vec<_> = series::named(&definition, tags).collect();

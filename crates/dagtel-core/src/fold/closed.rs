@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 use opentelemetry::trace::SpanId;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::key::RunKey;
 use crate::limits;
 
 /// The runs that were closed last, so that a late fact is known as late; and, where tries of several hosts may come after
 /// their run, which of them came out with it.
-#[derive(Debug, Default, Serialize, Deserialize)]
-#[serde(from = "VecDeque<Row>", into = "VecDeque<Row>")]
+#[derive(Debug, Default, Deserialize)]
+#[serde(from = "VecDeque<Row>")]
 pub(super) struct Closed {
     order: VecDeque<Arc<RunKey>>,
     tries: HashMap<Arc<RunKey>, Option<Tries>>,
@@ -82,12 +82,6 @@ fn part(span_id: SpanId) -> u32 {
     u32::from_le_bytes([a, b, c, d])
 }
 
-impl Clone for Closed {
-    fn clone(&self) -> Self {
-        Self { order: self.order.clone(), tries: self.tries.clone(), remembered: self.remembered }
-    }
-}
-
 impl From<VecDeque<Row>> for Closed {
     fn from(rows: VecDeque<Row>) -> Self {
         let remembered = rows.iter().flat_map(|(_, tries)| tries).map(Vec::len).sum();
@@ -96,13 +90,11 @@ impl From<VecDeque<Row>> for Closed {
     }
 }
 
-impl From<Closed> for VecDeque<Row> {
-    fn from(mut closed: Closed) -> Self {
-        let row = |key: Arc<RunKey>| {
-            let tries = closed.tries.remove(&key).flatten();
-            (key, tries)
-        };
-        closed.order.into_iter().map(row).collect()
+/// As it is read back, without a copy: it is saved with each step of the drainer.
+impl Serialize for Closed {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer
+            .collect_seq(self.order.iter().map(|key| (key, self.tries.get(key).and_then(Option::as_ref))))
     }
 }
 
@@ -133,8 +125,8 @@ mod tests {
         // What came out later belongs to it too.
         closed.remember(last.clone(), Some([span_id(each as u64)].into_iter()));
         assert!(!closed.lacks(&last, span_id(each as u64)) && !closed.lacks(&last, span_id(7)));
-        let rows: VecDeque<Row> = closed.clone().into();
-        let read = Closed::from(rows);
+        let saved = serde_json::to_string(&closed).unwrap();
+        let read: Closed = serde_json::from_str(&saved).unwrap();
         assert_eq!(
             (read.remembered, &read.order, &read.tries),
             (closed.remembered, &closed.order, &closed.tries)
