@@ -20,7 +20,7 @@ use memchr::memmem::Finder;
 use regex::{Regex, RegexBuilder};
 
 use self::name::Secrecy;
-use self::sieve::{Literal, Sieve};
+use self::sieve::{Builder, Sieve};
 use crate::limits;
 use crate::value::{SmolStr, Value};
 
@@ -75,11 +75,13 @@ const MARKS: [&str; 4] = ["bearer ", "basic ", "eyJ", "-----BEGIN"];
 /// And what stands before the user of a URL: so many texts have one that it is looked for by itself.
 static URL: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("://"));
 /// All of these, for a first look at a text. Of a URL with a user it is the `@`, which few have.
-static SIEVE: LazyLock<Sieve> = LazyLock::new(|| {
-    let prefixes = token::PREFIXES.iter().map(|prefix| Literal::Word(prefix.begins));
-    let others = NAMES.into_iter().chain(HOOKS).chain(MARKS).map(Literal::AnyCase);
-    Sieve::of([Literal::Byte(b'@')].into_iter().chain(prefixes).chain(others))
-});
+static SIEVE: Sieve = Builder::new()
+    .byte(b'@')
+    .prefixes(&token::PREFIXES)
+    .any_case(&NAMES)
+    .any_case(&HOOKS)
+    .any_case(&MARKS)
+    .build();
 
 /// The rules by which secrets are found: those that are built in, and the deployment's own.
 #[derive(Clone, Debug, Default)]

@@ -1,8 +1,6 @@
 //! Whether the name of a value says that the value is a secret.
 
-use std::sync::LazyLock;
-
-use super::sieve::{Literal, Sieve};
+use super::sieve::{Builder, Sieve};
 
 /// What the name of a value says of the value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,8 +95,7 @@ const ABOUT: [&str; 36] = [
 ];
 
 /// Of a name of a secret at least one of these is a part.
-static SIEVE: LazyLock<Sieve> =
-    LazyLock::new(|| Sieve::of(super::NAMES.into_iter().chain(["pass"]).map(Literal::AnyCase)));
+static SIEVE: Sieve = Builder::new().any_case(&super::NAMES).any_case(&["pass"]).build();
 
 /// What a name says of its value; `None` when it says nothing.
 pub(super) fn secrecy(name: &str) -> Option<Secrecy> {

@@ -4,6 +4,8 @@
 //! of bytes for each of the three places; a text passes if three bytes in a row are in the three sets of one bucket. One
 //! table has the sets, a bit for each bucket and place, so that a byte of a text costs one look-up and no branch.
 
+use super::token::Prefix;
+
 /// As many as a row of the table has room for, three times.
 const BUCKETS: usize = 21;
 /// Bits of a row from one place to the next.
@@ -11,35 +13,11 @@ const PLACE: u32 = BUCKETS as u32;
 /// Bytes of a text after which it is asked whether it has passed already.
 const BLOCK: usize = 64;
 
-/// What to look for.
-#[derive(Clone, Copy)]
-pub(super) enum Literal {
-    /// At least three bytes, in capital or small letters.
-    AnyCase(&'static str),
-    /// At least two bytes as they are written, not behind a letter or a digit.
-    Word(&'static str),
-    /// One byte, behind two others.
-    Byte(u8),
-}
-
 /// Tells texts that have none of its literals.
 #[derive(Debug)]
 pub(super) struct Sieve([u64; 256]);
 
 impl Sieve {
-    pub(super) fn of(literals: impl IntoIterator<Item = Literal>) -> Self {
-        let mut buckets: [Bucket; BUCKETS] = std::array::from_fn(|_| Bucket::default());
-        for literal in literals {
-            let places = literal.places();
-            let choices = places.windows(3).flat_map(|three| (0..BUCKETS).map(move |bucket| (three, bucket)));
-            let rarest = choices.min_by_key(|(three, bucket)| buckets[*bucket].more_often_with(three));
-            if let Some((three, bucket)) = rarest {
-                buckets[bucket].add(three);
-            }
-        }
-        Self(table(&buckets))
-    }
-
     /// Whether one of the literals may be in a text. Never `false` when one is.
     pub(super) fn passes(&self, text: &str) -> bool {
         let table = &self.0;
@@ -60,86 +38,162 @@ impl Sieve {
     }
 }
 
-fn table(buckets: &[Bucket]) -> [u64; 256] {
-    let mut table = [0; 256];
-    for (number, bucket) in buckets.iter().enumerate() {
-        for (place, set) in bucket.sets.iter().enumerate() {
-            let rows = table.iter_mut().zip(set).filter(|(_, there)| **there);
-            rows.for_each(|(row, _)| *row |= 1 << (place * BUCKETS + number));
-        }
+/// Makes a [`Sieve`], while the program is compiled: built as it starts, it would take half a millisecond of every task's
+/// process.
+pub(super) struct Builder([[Bytes; 3]; BUCKETS]);
+
+impl Builder {
+    pub(super) const fn new() -> Self {
+        Self([[Bytes::NONE; 3]; BUCKETS])
     }
-    table
+
+    /// A byte, behind two others.
+    pub(super) const fn byte(mut self, byte: u8) -> Self {
+        self.add(Literal::Byte(byte));
+        self
+    }
+
+    /// Beginnings of at least two bytes as they are written, not behind a letter or a digit.
+    pub(super) const fn prefixes(mut self, prefixes: &[Prefix]) -> Self {
+        let mut next = 0;
+        while next < prefixes.len() {
+            self.add(Literal::Word(prefixes[next].begins.as_bytes()));
+            next += 1;
+        }
+        self
+    }
+
+    /// Texts of at least three bytes, in capital or small letters.
+    pub(super) const fn any_case(mut self, texts: &[&str]) -> Self {
+        let mut next = 0;
+        while next < texts.len() {
+            self.add(Literal::AnyCase(texts[next].as_bytes()));
+            next += 1;
+        }
+        self
+    }
+
+    pub(super) const fn build(self) -> Sieve {
+        let mut table = [0; 256];
+        let mut at = 0;
+        while at < 256 * BUCKETS * 3 {
+            let (byte, bucket, place) = (at / 3 / BUCKETS, at / 3 % BUCKETS, at % 3);
+            if self.0[bucket][place].has(byte) {
+                table[byte] |= 1 << (place * BUCKETS + bucket);
+            }
+            at += 1;
+        }
+        Sieve(table)
+    }
+
+    /// Puts those three bytes of a literal into that bucket with which the fewest texts more will pass.
+    const fn add(&mut self, literal: Literal<'_>) {
+        let (mut fewest, mut best, mut of) = (u64::MAX, self.0[0], 0);
+        let mut start = 0;
+        while start + 3 <= literal.len() {
+            let three = [literal.bytes(start), literal.bytes(start + 1), literal.bytes(start + 2)];
+            let mut bucket = 0;
+            while bucket < BUCKETS {
+                let before = &self.0[bucket];
+                let with = [before[0].or(three[0]), before[1].or(three[1]), before[2].or(three[2])];
+                let more = often_passed(&with) - often_passed(before);
+                if more < fewest {
+                    (fewest, best, of) = (more, with, bucket);
+                }
+                bucket += 1;
+            }
+            start += 1;
+        }
+        self.0[of] = best;
+    }
 }
 
-impl Literal {
-    /// What may stand in each place of it.
-    fn places(self) -> Vec<Vec<u8>> {
+const fn often_passed(bucket: &[Bytes; 3]) -> u64 {
+    bucket[0].often_met() * bucket[1].often_met() * bucket[2].often_met()
+}
+
+/// What to look for.
+#[derive(Clone, Copy)]
+enum Literal<'a> {
+    AnyCase(&'a [u8]),
+    Word(&'a [u8]),
+    Byte(u8),
+}
+
+impl Literal<'_> {
+    const fn len(self) -> usize {
+        match self {
+            Self::AnyCase(text) => text.len(),
+            // A short one ends many a word (`task-` has `sk-`): its beginning says more.
+            Self::Word(text) if text.len() <= 3 => 3,
+            Self::Word(text) => text.len() + 1,
+            Self::Byte(_) => 3,
+        }
+    }
+
+    /// What may stand at a place of it.
+    const fn bytes(self, place: usize) -> Bytes {
         match self {
             Self::AnyCase(text) => {
-                let mut places: Vec<_> = text
-                    .bytes()
-                    .map(|byte| vec![byte.to_ascii_lowercase(), byte.to_ascii_uppercase()])
-                    .collect();
-                places.iter_mut().for_each(Vec::dedup);
-                places
+                Bytes::of(text[place].to_ascii_lowercase()).or(Bytes::of(text[place].to_ascii_uppercase()))
             }
-            Self::Word(text) => {
-                let before = (0..=u8::MAX).filter(|byte| !byte.is_ascii_alphanumeric()).collect();
-                let places = std::iter::once(before).chain(text.bytes().map(|byte| vec![byte]));
-                // A short one ends many a word (`task-` has `sk-`): its beginning says more.
-                if text.len() <= 3 { places.take(3).collect() } else { places.collect() }
-            }
-            Self::Byte(byte) => vec![(0..=u8::MAX).collect(), (0..=u8::MAX).collect(), vec![byte]],
+            Self::Word(_) if place == 0 => Bytes::NOT_ALPHANUMERIC,
+            Self::Word(text) => Bytes::of(text[place - 1]),
+            Self::Byte(_) if place < 2 => Bytes::ALL,
+            Self::Byte(byte) => Bytes::of(byte),
         }
     }
 }
 
-/// What may stand in the three places, and how often each set of bytes is met.
-struct Bucket {
-    sets: [[bool; 256]; 3],
-    often: [u64; 3],
-}
+/// A set of bytes, a bit for each: of ASCII, and of the rest.
+#[derive(Clone, Copy)]
+struct Bytes(u128, u128);
 
-impl Default for Bucket {
-    fn default() -> Self {
-        Self { sets: [[false; 256]; 3], often: [0; 3] }
-    }
-}
+impl Bytes {
+    const NONE: Self = Self(0, 0);
+    const ALL: Self = Self(u128::MAX, u128::MAX);
+    const NOT_ALPHANUMERIC: Self =
+        Self(!ascii(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"), u128::MAX);
 
-impl Bucket {
-    /// How much more often texts would pass for this bucket if these three were in it.
-    fn more_often_with(&self, three: &[Vec<u8>]) -> u64 {
-        let places = self.sets.iter().zip(self.often).zip(three);
-        let with = places.map(|((set, often), bytes)| {
-            often
-                + bytes
-                    .iter()
-                    .filter(|byte| !set[usize::from(**byte)])
-                    .map(|byte| often_met(*byte))
-                    .sum::<u64>()
-        });
-        with.product::<u64>() - self.often.iter().product::<u64>()
+    const fn of(byte: u8) -> Self {
+        if byte < 128 { Self(1 << byte, 0) } else { Self(0, 1 << (byte - 128)) }
     }
 
-    fn add(&mut self, three: &[Vec<u8>]) {
-        for ((set, often), bytes) in self.sets.iter_mut().zip(&mut self.often).zip(three) {
-            for byte in bytes {
-                if !std::mem::replace(&mut set[usize::from(*byte)], true) {
-                    *often += often_met(*byte);
-                }
-            }
+    const fn or(self, others: Self) -> Self {
+        Self(self.0 | others.0, self.1 | others.1)
+    }
+
+    const fn has(self, byte: usize) -> bool {
+        let half = if byte < 128 { self.0 } else { self.1 };
+        half >> (byte % 128) & 1 == 1
+    }
+
+    /// About how often one of them is met in names, ids, addresses and English, in no unit: 1, 3, 6 or 12 for each.
+    const fn often_met(self) -> u64 {
+        const MORE: [(u64, u128); 3] = [
+            (2, ascii(b"-./:0123456789bfghkvwy_ cdlmpuaeinorst")),
+            (3, ascii(b"_ cdlmpuaeinorst")),
+            (6, ascii(b"aeinorst")),
+        ];
+        let mut often = (self.0.count_ones() + self.1.count_ones()) as u64;
+        let mut next = 0;
+        while next < MORE.len() {
+            let (more, bytes) = MORE[next];
+            often += more * (self.0 & bytes).count_ones() as u64;
+            next += 1;
         }
+        often
     }
 }
 
-/// About how often a byte is met in names, ids, addresses and English, in no unit.
-fn often_met(byte: u8) -> u64 {
-    match byte {
-        b'a' | b'e' | b'i' | b'n' | b'o' | b'r' | b's' | b't' => 12,
-        b'_' | b' ' | b'c' | b'd' | b'l' | b'm' | b'p' | b'u' => 6,
-        b'-' | b'.' | b'/' | b':' | b'0'..=b'9' | b'b' | b'f' | b'g' | b'h' | b'k' | b'v' | b'w' | b'y' => 3,
-        _ => 1,
+const fn ascii(text: &[u8]) -> u128 {
+    let mut bytes = 0;
+    let mut next = 0;
+    while next < text.len() {
+        bytes |= 1 << text[next];
+        next += 1;
     }
+    bytes
 }
 
 #[cfg(test)]
