@@ -22,9 +22,10 @@ const ROWS: &str = "DAGTEL_BENCH_ROWS";
 /// The interpreter that has psutil; see `crates/dagtel-proc/benches/poll.rs`.
 const PSUTIL: &str = "PSUTIL_PYTHON";
 /// Package and benchmark.
-const BENCHES: [(&str, &str); 3] = [("dagtel", "cost"), ("dagtel-usage", "cost"), ("dagtel-proc", "poll")];
+const BENCHES: [(&str, &str); 4] =
+    [("dagtel", "cost"), ("dagtel-usage", "cost"), ("dagtel-proc", "poll"), ("dagtel-cli", "exec")];
 /// What the rows of a group are about, by what stands before the colon.
-const GROUPS: [(&str, &str); 13] = [
+const GROUPS: [(&str, &str); 14] = [
     (
         "off",
         "A task's start and end when telemetry is off, beside a span of OpenTelemetry's without a provider.",
@@ -56,6 +57,7 @@ const GROUPS: [(&str, &str); 13] = [
     ),
     ("metadata", "Cosmos's compressed metadata, beside Python's zlib and json."),
     ("poll", "A look at the memory of a tree of processes, beside psutil as Cosmos uses it."),
+    ("exec", "A command that does nothing as a task, beside the same command by itself."),
 ];
 /// Runs all and writes `docs/performance.md`.
 pub(crate) fn run() -> Result<()> {

@@ -22,9 +22,9 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 /// OpenTelemetry for DAG runs: traces, metrics, and what became of them.
 #[derive(Debug, Parser)]
 #[command(name = "dagtel", version, after_help = EXIT_CODES)]
-struct Cli {
+struct Cli<C: Subcommand> {
     #[command(subcommand)]
-    command: Command,
+    command: C,
 }
 
 const EXIT_CODES: &str = "\
@@ -40,8 +40,8 @@ enum Command {
     Replay(command::replay::Options),
     /// Receive OTLP on this host and show what comes in
     View(command::view::Options),
-    /// Run a command as a task of a DAG run
-    Exec(Box<exec::Options>),
+    #[command(flatten)]
+    Task(Task),
     /// Open and close a DAG run from a shell
     #[command(subcommand)]
     Run(command::run::Options),
@@ -70,6 +70,13 @@ enum Command {
     },
 }
 
+/// What is around every task. Getting all the other commands ready takes a tenth of the time it may cost.
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Run a command as a task of a DAG run
+    Exec(Box<exec::Options>),
+}
+
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Outcome {
@@ -79,11 +86,14 @@ enum Outcome {
 }
 
 fn main() -> ExitCode {
-    let outcome = match Cli::parse().command {
+    if std::env::args_os().nth(1).is_some_and(|command| command == "exec") {
+        return Cli::<Task>::parse().command.run();
+    }
+    let outcome = match Cli::<Command>::parse().command {
         Command::Demo(options) => demo::run(&options),
         Command::Replay(options) => command::replay::run(&options),
         Command::View(options) => command::view::run(&options),
-        Command::Exec(options) => return exec::run(&options),
+        Command::Task(task) => return task.run(),
         Command::Run(options) => command::run::run(&options),
         Command::Agent(options) => agent::run(&options),
         Command::Doctor(options) => command::doctor::run(&options),
@@ -106,6 +116,13 @@ fn main() -> ExitCode {
     }
 }
 
+impl Task {
+    fn run(self) -> ExitCode {
+        let Self::Exec(options) = self;
+        exec::run(&options)
+    }
+}
+
 fn print_schema() -> Outcome {
     let schema = dagtel_core::event::line::schema();
     terminal::say(&format!("{:#}\n", schema.to_value()));
@@ -114,7 +131,7 @@ fn print_schema() -> Outcome {
 
 fn print_completions(shell: clap_complete::Shell) -> Outcome {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "dagtel", &mut script);
+    clap_complete::generate(shell, &mut Cli::<Command>::command(), "dagtel", &mut script);
     // Whoever reads the script may stop early; there is nobody to tell.
     let _ = std::io::stdout().write_all(&script);
     Outcome::Ok
@@ -126,6 +143,6 @@ mod tests {
 
     #[test]
     fn the_command_line_is_consistent() {
-        Cli::command().debug_assert();
+        Cli::<Command>::command().debug_assert();
     }
 }

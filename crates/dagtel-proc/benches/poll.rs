@@ -183,7 +183,7 @@ fn row(table: &mut Table, what: &str, peer: &RefCell<Psutil>, tree: &Crowd) {
     let theirs = || peer.borrow_mut().poll(root) * 1e9;
     table.compare(
         &format!("poll: {what} / psutil"),
-        Target::Times(0.1),
+        Target::Times(0.125),
         || our_poll(root) * 1e9,
         theirs,
         longest,

@@ -21,7 +21,7 @@ pub const RETRY_MILLIS: u64 = 100;
 
 /// Directories of writers up to which each new writer looks what the spool holds; beyond, this many of them look on
 /// average while so many come.
-pub(crate) const LOOKERS: u64 = 64;
+pub(crate) const LOOKERS: u64 = 16;
 /// What a file occupies at least, and in steps of: the block of the usual file systems.
 pub(crate) const BLOCK_BYTES: u64 = 4096;
 /// Bytes that a reader fetches at once.

@@ -184,7 +184,7 @@ impl Row {
 }
 
 /// The value below which this part of the values lies; NaN for none.
-fn quantile(values: &[f64], part: f64) -> f64 {
+pub(crate) fn quantile(values: &[f64], part: f64) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     let place = (sorted.len().saturating_sub(1)) as f64 * part;
