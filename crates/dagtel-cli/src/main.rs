@@ -13,10 +13,6 @@ mod terminal;
 use std::io::Write as _;
 use std::process::ExitCode;
 
-/// Gives memory back to the system when a burst is over; glibc's keeps most of it.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 /// OpenTelemetry for DAG runs: traces, metrics, and what became of them.
