@@ -29,7 +29,8 @@ fn main() {
     wrapped.env("DAGTEL_SPOOL_DIR", dir.path().join("spool"));
     let mut bare = Command::new("true");
     // Neither side is measured cold.
-    (nanoseconds(&mut wrapped), nanoseconds(&mut bare));
+    nanoseconds(&mut wrapped);
+    nanoseconds(&mut bare);
     let costs = (0..processes).map(|_| (nanoseconds(&mut wrapped), nanoseconds(&mut bare)));
     let (wrapped, bare): (Vec<f64>, Vec<f64>) = costs.unzip();
     let more = (quantile(&wrapped, 0.5) - quantile(&bare, 0.5)) / 1e6;

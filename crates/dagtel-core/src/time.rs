@@ -79,8 +79,8 @@ impl Timestamp {
 
 impl From<SystemTime> for Timestamp {
     fn from(time: SystemTime) -> Self {
-        let nanos = time.duration_since(UNIX_EPOCH).map_or(0, |d| d.as_nanos());
-        Self::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+        let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self::from_nanos(since.as_secs().saturating_mul(NANOS).saturating_add(since.subsec_nanos().into()))
     }
 }
 

@@ -117,13 +117,14 @@ impl Budget {
     }
 }
 
-/// Whether this writer is one of those that take a first look.
+/// Whether this writer is one of those that take a first look: of up to twice [`limits::LOOKERS`] every one, of more every
+/// second, fourth and so on, by how many there are. So what nobody has seen is an eighth of it all at most.
 fn chosen(context: &Context) -> bool {
     let layout = &context.layout;
-    let writers = layout.fs.metadata(&layout.writers).ok().and_then(|meta| meta.directories);
-    writers.is_none_or(|writers| {
-        writers <= limits::LOOKERS || context.clock.random() % writers < limits::LOOKERS
-    })
+    match layout.fs.metadata(&layout.writers).ok().and_then(|meta| meta.directories) {
+        Some(writers) => writers.is_multiple_of((writers / limits::LOOKERS).next_power_of_two()),
+        None => context.clock.random().is_multiple_of(limits::LOOKERS),
+    }
 }
 
 /// Seals this writer's open details, so that they can be removed before any lifecycle segment.

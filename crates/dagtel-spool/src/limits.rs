@@ -19,8 +19,9 @@ pub const UNSYNCED_BYTES: usize = 4 * 1024 * 1024;
 /// Milliseconds between two attempts while the disk or the budget is full.
 pub const RETRY_MILLIS: u64 = 100;
 
-/// Directories of writers up to which each new writer looks what the spool holds; beyond, this many of them look on
-/// average while so many come.
+/// Directories of writers up to twice which each new writer looks what the spool holds; beyond, so many or up to twice as
+/// many look on the way to as many again. Where the file system does not count directories (Btrfs; ext4 beyond 65,000), one
+/// of so many looks.
 pub(crate) const LOOKERS: u64 = 16;
 /// What a file occupies at least, and in steps of: the block of the usual file systems.
 pub(crate) const BLOCK_BYTES: u64 = 4096;

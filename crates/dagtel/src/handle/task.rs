@@ -1,7 +1,7 @@
 //! A try of a task instance that the engine has started.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use dagtel_core::catalog::attribute;
 use dagtel_core::event::{Exception, Severity, TaskChange, TaskDetails, TaskState};
@@ -33,9 +33,9 @@ struct Running {
     run: Arc<DagRun>,
     task: TaskInstance,
     started: Timestamp,
-    logger: TaskLogger,
+    /// Made when it is asked for: most tries log nothing.
+    logger: OnceLock<TaskLogger>,
     tracked: Option<Tracked>,
-    totals: Box<[Attribute]>,
 }
 
 impl TaskHandle {
@@ -50,17 +50,7 @@ impl TaskHandle {
         task: TaskInstance,
         started: Timestamp,
     ) -> Self {
-        let logger = TaskLogger::new(&inner, &run_key, &task.key);
-        Self(Some(Running {
-            inner,
-            run_key,
-            run,
-            task,
-            started,
-            logger,
-            tracked: None,
-            totals: Box::default(),
-        }))
+        Self(Some(Running { inner, run_key, run, task, started, logger: OnceLock::new(), tracked: None }))
     }
 
     /// Adds an attribute to the span.
@@ -80,13 +70,13 @@ impl TaskHandle {
     /// ```
     pub fn log(&self, severity: Severity, body: impl Into<Text>) {
         if let Some(running) = &self.0 {
-            running.logger.log(severity, body);
+            running.logger().log(severity, body);
         }
     }
 
     /// What logs lines of the try elsewhere: on other threads, or while this handle is lent out.
     pub fn logger(&self) -> TaskLogger {
-        self.0.as_ref().map(|running| running.logger.clone()).unwrap_or_default()
+        self.0.as_ref().map(|running| running.logger().clone()).unwrap_or_default()
     }
 
     /// Reports that the try gave its worker back and waits for a trigger.
@@ -121,10 +111,10 @@ impl TaskHandle {
         end.add_to(&mut usage);
         let code = (attribute::PROCESS_EXIT_CODE, end.exit_code().into());
         let pid = end.pid.map(|pid| (attribute::PROCESS_PID, pid.into()));
-        running.used(&usage, [code].into_iter().chain(pid));
+        let totals = running.used(&usage, [code].into_iter().chain(pid));
         match end.death(&usage) {
-            None => self.end(TaskState::Success, None),
-            Some(death) => self.end(TaskState::Failed, Some(death)),
+            None => self.end_after(TaskState::Success, None, totals),
+            Some(death) => self.end_after(TaskState::Failed, Some(death), totals),
         }
     }
 
@@ -161,16 +151,20 @@ impl TaskHandle {
     }
 
     fn end(&mut self, state: TaskState, error: Option<Exception>) {
+        let tracked = self.0.as_mut().and_then(|running| Some((running.tracked.take()?, running)));
+        let totals = tracked.map(|(tracked, running)| running.used(&tracked.stop(), []));
+        self.end_after(state, error, totals.unwrap_or_default());
+    }
+
+    /// Reports the end of a try of which it is known what it used in all.
+    fn end_after(&mut self, state: TaskState, error: Option<Exception>, totals: Vec<Attribute>) {
         let Some(mut running) = self.0.take() else { return };
-        if let Some(tracked) = running.tracked.take() {
-            running.used(&tracked.stop(), []);
-        }
         let now = running.inner.now();
         if !running.inner.is_heard() {
-            running.report_end(now, state, error);
+            running.report_end(now, state, error, totals);
             return;
         }
-        running.report_end(now, state, error.clone());
+        running.report_end(now, state, error.clone(), totals);
         running.task.ran_for(now.seconds_since(running.started));
         let inner = &running.inner;
         let (run, task) = (&running.run, &running.task);
@@ -190,7 +184,7 @@ impl TaskHandle {
         match &self.0 {
             Some(running) => {
                 let span_id = task_span_id(&running.run_key, &running.task.key);
-                otel_context(&running.run_key, span_id).with_value(running.logger.clone())
+                otel_context(&running.run_key, span_id).with_value(running.logger().clone())
             }
             None => opentelemetry::Context::current(),
         }
@@ -204,6 +198,10 @@ impl TaskHandle {
 }
 
 impl Running {
+    fn logger(&self) -> &TaskLogger {
+        self.logger.get_or_init(|| TaskLogger::new(&self.inner, &self.run_key, &self.task.key))
+    }
+
     fn report(&self, change: TaskChange, details: TaskDetails) {
         self.report_at(self.inner.now(), change, details);
     }
@@ -212,14 +210,19 @@ impl Running {
         self.inner.task_event(&self.run_key, at, change, &self.task, details);
     }
 
-    /// Keeps what the try used in all for the report of its end.
-    fn used(&mut self, usage: &Usage, more: impl IntoIterator<Item = Attribute>) {
-        self.totals = memory::resources_in_all(usage).into_iter().chain(more).collect();
+    /// Tells the peak, and returns what the try used in all for the report of its end.
+    fn used(&self, usage: &Usage, more: impl IntoIterator<Item = Attribute>) -> Vec<Attribute> {
         self.inner.memory.tell_peak(&self.run_key, &self.task.key, usage);
+        memory::resources_in_all(usage).into_iter().chain(more).collect()
     }
 
-    fn report_end(&mut self, at: Timestamp, state: TaskState, error: Option<Exception>) {
-        let attributes = std::mem::take(&mut self.totals).into_vec();
+    fn report_end(
+        &self,
+        at: Timestamp,
+        state: TaskState,
+        error: Option<Exception>,
+        attributes: Vec<Attribute>,
+    ) {
         let details = TaskDetails { exception: error.map(Box::new), attributes, ..TaskDetails::default() };
         self.report_at(at, TaskChange::Finished(state), details);
     }
