@@ -4,22 +4,23 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use dagtel_core::catalog::drop_reason;
 use dagtel_core::event::Event;
 use dagtel_core::event::report::MetricsLine;
-use dagtel_core::fold::{Change, Fold, Timing};
-use dagtel_core::guard::{Admitted, AdmittedLog, Found, Guard, readmit};
+use dagtel_core::fold::Fold;
+use dagtel_core::guard::{Admitted, readmit};
 use dagtel_core::key::{RunKey, TryKey};
-use dagtel_core::signal::{lifecycle_records, log_records, spans};
+use dagtel_core::signal::spans;
 use dagtel_core::time::Timestamp;
-use dagtel_otlp::{FRAME_ITEMS, Frame, Identity, Signal, record};
+use dagtel_otlp::FRAME_ITEMS;
 use dagtel_spool::{DirLock, Options, Reader, Spool, StreamStatus, WriterId};
 
 use crate::inbox;
 use crate::layout::Layout;
-use crate::outbox::{self, Numbered, OutboxWriter};
+use crate::options::DrainerOptions;
+use crate::outbox::{self, OutboxWriter};
 use crate::owners::{Owner, Owners};
 use crate::read::ReadTo;
 use crate::repeats::{Numbering, Received};
@@ -27,54 +28,6 @@ use crate::state::{self, Counts, NoState, State};
 
 /// Changes that are told at a time: of as many as are due after a busy second, the frames need not all be in memory.
 const PORTION: usize = 16 * FRAME_ITEMS;
-
-/// How to drain.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct DrainerOptions {
-    /// Who emits. Its instance id counts only for a directory that has none yet.
-    pub identity: Identity,
-    /// How long the fold waits for what may still come.
-    pub timing: Timing,
-    /// How often metrics are put into the outbox.
-    pub metric_interval: Duration,
-    /// How long a run whose engine died waits to be adopted before it is closed as lost.
-    pub adoption: Duration,
-    /// By which rules secrets in lines of the inbox are masked. What is in the journal was masked before it was written.
-    pub guard: Guard,
-    /// Whether spans are put into the outbox.
-    pub traces: bool,
-    /// Whether metrics are; they are counted all the same.
-    pub metrics: bool,
-    /// Whether events are, for an agent elsewhere that folds them. They are folded here all the same: a restarted engine
-    /// must find its open runs.
-    pub events: bool,
-    /// Whether lines that tasks logged are, as log records.
-    pub logs: bool,
-    /// Whether starts and ends of runs and tries are log records too, so that what runs can be seen.
-    pub lifecycle: bool,
-    /// Whether the last lines of a try are events of its span.
-    pub log_events: bool,
-}
-
-impl DrainerOptions {
-    /// The usual: metrics every 10 s, a minute for an engine to come back.
-    pub fn new(identity: Identity) -> Self {
-        Self {
-            identity,
-            timing: Timing::default(),
-            metric_interval: Duration::from_secs(10),
-            adoption: Duration::from_secs(60),
-            guard: Guard::default(),
-            traces: true,
-            metrics: true,
-            events: false,
-            logs: true,
-            lifecycle: false,
-            log_events: false,
-        }
-    }
-}
 
 /// Why a directory cannot be drained.
 #[derive(Debug, thiserror::Error)]
@@ -99,9 +52,9 @@ pub struct Drainer {
     pub(crate) layout: Layout,
     pub(crate) options: DrainerOptions,
     pub(crate) journal: Reader,
-    outbox: OutboxWriter,
+    pub(crate) outbox: OutboxWriter,
     pub(crate) state: State,
-    metrics_due: Timestamp,
+    pub(crate) metrics_due: Timestamp,
     counts_at_start: Counts,
     /// What living processes said of themselves last, by the name of their file. Not saved: they will say it again.
     pub(crate) reports: BTreeMap<String, MetricsLine>,
@@ -178,23 +131,6 @@ impl Drainer {
             .append_pending()
             .map_err(|source| OpenError::Io { dir: drainer.layout.dir().display().to_string(), source })?;
         Ok(Some(drainer))
-    }
-
-    /// Appends those frames of the last step that the outbox does not have.
-    fn append_pending(&mut self) -> io::Result<()> {
-        let there = outbox::highest_number(&self.layout)?.max(outbox::highest_shipped(&self.layout));
-        let missing: Vec<_> = self.state.pending.drain(..).filter(|frame| frame.number > there).collect();
-        self.append(&missing);
-        Ok(())
-    }
-
-    fn append(&mut self, frames: &[Numbered]) {
-        for frame in frames {
-            if self.outbox.append_numbered(frame).is_err() {
-                let what = record::signal_of(frame.kind).map_or("frames", Signal::as_str);
-                self.state.counts.drop_events(&format!("outbox_full_{what}"), u64::from(frame.items));
-            }
-        }
     }
 
     /// Reads what there is, up to a bound, folds it, and puts what became final into the outbox.
@@ -284,11 +220,6 @@ impl Drainer {
         }
     }
 
-    /// While there is more to read, metrics are told as usual, but none that were asked for at once: those are to tell all.
-    fn metrics_are_due(&self, now: Timestamp, more: bool) -> bool {
-        self.options.metrics && now >= self.metrics_due && !(more && self.metrics_due == Timestamp::MIN)
-    }
-
     /// Takes over what is where the directory was: made anew, or replaced by another. Without its lock there could be two
     /// drainers.
     fn begin_anew(&mut self, now: SystemTime) -> io::Result<()> {
@@ -304,55 +235,6 @@ impl Drainer {
         fresh.state.next_frame = fresh.state.next_frame.max(self.state.next_frame);
         *self = fresh;
         Ok(())
-    }
-
-    fn forwarded(&mut self, now: Timestamp) -> Vec<Frame> {
-        let events = std::mem::take(&mut self.forward);
-        let (frames, cut) = dagtel_otlp::events(&events, now, &self.options.identity);
-        self.state.fold.found(Found { cut, redacted: 0 });
-        frames
-    }
-
-    /// What is told as log records: lines at once, even while there is more to read.
-    fn records(&mut self, changes: &[Change]) -> Vec<AdmittedLog> {
-        let lines = self.state.fold.take_lines();
-        let mut records = Vec::new();
-        if self.options.logs && self.options.lifecycle {
-            records.extend(lifecycle_records(changes));
-        }
-        if self.options.logs {
-            records.extend(log_records(lines));
-        }
-        records
-    }
-
-    fn metrics(&mut self, now: Timestamp) -> Vec<Frame> {
-        self.metrics_due = now.saturating_add(self.options.metric_interval);
-        let mut identity = self.options.identity.clone();
-        identity.instance_id = self.state.instance_id.as_str().into();
-        self.state.fold.update_gauges();
-        dagtel_otlp::metrics(self.state.fold.metrics(), now, &identity)
-    }
-
-    /// Saves the state with the frames, then appends the frames: in this order, so that each is appended once.
-    fn commit(&mut self, frames: Vec<Frame>) -> io::Result<()> {
-        for frame in &frames {
-            match frame.signal {
-                Signal::Traces => self.state.counts.spans += frame.items as u64,
-                Signal::Logs => self.state.counts.records += frame.items as u64,
-                Signal::Events => self.state.counts.forwarded += frame.items as u64,
-                Signal::Metrics => self.state.counts.points += frame.items as u64,
-            }
-        }
-        let first = self.state.next_frame;
-        self.state.next_frame += frames.len() as u64;
-        // Those of a step whose state could not be saved are still there.
-        let numbered = (first..).zip(frames).map(|(number, frame)| Numbered::new(number, frame));
-        self.state.pending.extend(numbered);
-        state::save(&self.layout.state(), &self.state)?;
-        let pending = std::mem::take(&mut self.state.pending);
-        self.append(&pending);
-        self.outbox.flush()
     }
 
     /// Gives up what is read, and forgets streams that were not there any more when this step listed them. Failing at it is

@@ -132,7 +132,7 @@ pub(super) fn statsd(
     let port = text("statsd_port").and_then(|port| port.parse().ok()).unwrap_or(8125);
     let mut statsd = Statsd::new(host, port);
     statsd.otel_prefix = otel_prefix.to_owned();
-    statsd.prefix = super::with_dot(text("statsd_prefix").unwrap_or("airflow"));
+    statsd.prefix = with_dot(text("statsd_prefix").unwrap_or("airflow"));
     statsd.tags = match (is("statsd_datadog_enabled"), is("statsd_influxdb_enabled")) {
         (false, false) => TagStyle::None,
         (true, false) => TagStyle::Datadog,
@@ -173,4 +173,10 @@ fn filter(values: &Values) -> NameFilter {
 
 fn words(list: &str) -> Vec<String> {
     list.split(',').map(str::trim).filter(|word| !word.is_empty()).map(str::to_owned).collect()
+}
+
+/// With the dot that ends a prefix, unless there is none.
+pub(super) fn with_dot(prefix: &str) -> String {
+    let dot = if prefix.is_empty() || prefix.ends_with('.') { "" } else { "." };
+    format!("{prefix}{dot}")
 }

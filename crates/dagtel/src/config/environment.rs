@@ -10,8 +10,9 @@ use dagtel_drain::DIR_VARIABLE;
 use dagtel_otlp::{Most, RecordLimits};
 use dagtel_ship::{Delivery, Endpoint};
 
+use super::backends;
 use super::certificates::{Certificates, Named};
-use super::{Said, SaidOfSignal, backends};
+use super::said::{Said, SaidOfSignal};
 
 /// Why everything is off.
 pub(super) const DISABLED: &str = "OTEL_SDK_DISABLED is true";

@@ -10,9 +10,10 @@ use dagtel_core::redact::Rules;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::Environment;
 use super::backends::{self, Kind, Values};
 use super::certificates::{Certificates, Named};
-use super::{Environment, Said, SaidOfSignal};
+use super::said::{Said, SaidOfSignal};
 
 /// A file as long as this is none.
 const MOST: u64 = 1024 * 1024;

@@ -95,21 +95,22 @@ mod backends;
 mod certificates;
 mod environment;
 mod file;
+mod said;
 mod ships;
+mod signal;
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use dagtel_core::catalog::naming::Naming;
 use dagtel_core::redact::Rules;
 use dagtel_otlp::{RecordLimits, Signal};
-use dagtel_ship::{Delivery, Endpoint, Protocol, Statsd};
+use dagtel_ship::{Protocol, Statsd};
 
-use backends::Values;
-use certificates::Certificates;
 pub use environment::Environment;
+pub use signal::{SignalConfig, Target};
 
 /// Where everything is sent when nobody says otherwise.
 pub(crate) const DEFAULT_ENDPOINT: &str = "http://127.0.0.1:4317";
@@ -178,28 +179,6 @@ pub struct Config {
     pub patience: Duration,
 }
 
-/// What happens to a signal.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct SignalConfig {
-    /// Why it is not sent; `None` when it is.
-    pub off: Option<String>,
-    /// Where it is sent.
-    pub targets: Vec<Target>,
-}
-
-/// A receiver, and how to send to it.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct Target {
-    /// The receiver.
-    pub endpoint: Endpoint,
-    /// How to talk to it.
-    pub protocol: Protocol,
-    /// How to send.
-    pub delivery: Delivery,
-}
-
 /// What is wrong with a configuration: at least one line, each of which names one problem and its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError(pub(crate) Vec<String>);
@@ -219,49 +198,6 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
-/// What a file and the environment say before it is put together. `None` is not said.
-#[derive(Debug, Default)]
-pub(crate) struct Said {
-    pub(crate) protocol: Option<Protocol>,
-    pub(crate) traces: SaidOfSignal,
-    pub(crate) metrics: SaidOfSignal,
-    pub(crate) loop_spans: Option<f64>,
-    pub(crate) logs: SaidOfSignal,
-    pub(crate) lifecycle: Option<bool>,
-    pub(crate) task_log_event: Option<bool>,
-    pub(crate) prefix: Option<String>,
-    pub(crate) metric_interval: Option<Duration>,
-    pub(crate) tags: Vec<(String, String)>,
-    pub(crate) service_name: Option<String>,
-    pub(crate) resource: Vec<(String, String)>,
-    pub(crate) redaction: Rules,
-    pub(crate) spool: Option<PathBuf>,
-    pub(crate) http_on: Option<bool>,
-    pub(crate) http_host: Option<IpAddr>,
-    pub(crate) http_port: Option<u16>,
-    pub(crate) adoption: Option<Duration>,
-    pub(crate) shutdown_deadline: Option<Duration>,
-    pub(crate) forward: SaidOfSignal,
-    pub(crate) receive: Option<SocketAddr>,
-    pub(crate) grace: Option<Duration>,
-    pub(crate) patience: Option<Duration>,
-    pub(crate) disabled: bool,
-    pub(crate) limits: RecordLimits,
-    /// What is said of metrics and traces beside where OTLP goes.
-    pub(crate) of_metrics: Values,
-    pub(crate) of_traces: Values,
-}
-
-#[derive(Debug, Default)]
-pub(crate) struct SaidOfSignal {
-    /// Whether it is on, and who says so.
-    pub(crate) on: Option<(bool, String)>,
-    pub(crate) endpoints: Option<Vec<Endpoint>>,
-    pub(crate) protocol: Option<Protocol>,
-    pub(crate) delivery: Option<Delivery>,
-    pub(crate) certificates: Certificates,
-}
-
 impl Config {
     /// Reads the file (`named`, or the usual one) and the environment.
     ///
@@ -271,70 +207,8 @@ impl Config {
         let mut problems = Vec::new();
         let (path, file) = file::load(named, environment, &mut problems);
         let said = environment.said(&mut problems);
-        let config = Self::of(path, said, file, &mut problems);
+        let config = said.over(file, path, &mut problems);
         if problems.is_empty() { Ok(config) } else { Err(ConfigError(problems)) }
-    }
-
-    fn of(file_path: Option<PathBuf>, said: Said, file: Said, problems: &mut Vec<String>) -> Self {
-        let prefix = said.prefix.or(file.prefix).unwrap_or_else(|| "airflow".to_owned());
-        let prefix = with_dot(&prefix);
-        let merged = |said: Values, file: Values| file.into_iter().chain(said).collect::<Values>();
-        let (of_metrics, of_traces) =
-            (merged(said.of_metrics, file.of_metrics), merged(said.of_traces, file.of_traces));
-        let mut statsd = backends::statsd(&of_metrics, &prefix, &file.tags, problems);
-        let mut stdout = Vec::new();
-        for (signal, of) in [(Signal::Traces, &of_traces), (Signal::Metrics, &of_metrics)] {
-            stdout.extend(of.get("stdout_on").filter(|on| *on == "true").map(|_| signal));
-        }
-        if said.disabled {
-            statsd = Err(environment::DISABLED.to_owned());
-            stdout.clear();
-        }
-        let logs_said = said.logs.endpoints.is_some() || file.logs.endpoints.is_some();
-        let traces = SignalConfig::of(said.traces, file.traces, problems);
-        let metrics = SignalConfig::of(said.metrics, file.metrics, problems);
-        let mut logs = SignalConfig::of(said.logs, file.logs, problems);
-        if !logs_said {
-            let with = if traces.off.is_none() { &traces } else { &metrics };
-            logs.targets.clone_from(&with.targets);
-            if with.off.is_some() && logs.off.is_none() {
-                logs.off = Some("spans and metrics are off, and no receiver of logs is named".to_owned());
-            }
-        }
-        Self {
-            file: file_path,
-            protocol: said.protocol,
-            traces,
-            metrics,
-            logs,
-            lifecycle: file.lifecycle.unwrap_or(false),
-            task_log_event: file.task_log_event.unwrap_or(false),
-            statsd,
-            stdout,
-            disabled: said.disabled,
-            naming: backends::naming(&of_metrics),
-            limits: said.limits,
-            prefix,
-            loop_spans: said.loop_spans.or(file.loop_spans).unwrap_or(0.0),
-            metric_interval: said.metric_interval.or(file.metric_interval).unwrap_or(Duration::from_secs(10)),
-            tags: file.tags,
-            service_name: said.service_name.or(file.service_name),
-            resource: said.resource,
-            redaction: file.redaction,
-            spool: said.spool.or(file.spool),
-            http_on: said.http_on.or(file.http_on).unwrap_or(true),
-            http_host: said.http_host.or(file.http_host).unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
-            http_port: said.http_port.or(file.http_port).unwrap_or(39091),
-            adoption: said.adoption.or(file.adoption).unwrap_or(Duration::from_secs(60)),
-            shutdown_deadline: said
-                .shutdown_deadline
-                .or(file.shutdown_deadline)
-                .unwrap_or(Duration::from_secs(4)),
-            forward: SignalConfig::of_events(said.forward, file.forward, problems),
-            receive: said.receive.or(file.receive),
-            grace: said.grace.or(file.grace).unwrap_or(Duration::from_secs(10)),
-            patience: said.patience.or(file.patience).unwrap_or(Duration::from_secs(120)),
-        }
     }
 
     /// The receivers, each once, with what it is sent.
@@ -355,58 +229,5 @@ impl Config {
             }
         }
         all
-    }
-}
-
-/// With the dot that ends a prefix, unless there is none.
-fn with_dot(prefix: &str) -> String {
-    let dot = if prefix.is_empty() || prefix.ends_with('.') { "" } else { "." };
-    format!("{prefix}{dot}")
-}
-
-impl SignalConfig {
-    fn of(said: SaidOfSignal, file: SaidOfSignal, problems: &mut Vec<String>) -> Self {
-        let off = said.on.or(file.on).filter(|(on, _)| !on).map(|(_, who)| who);
-        let mut endpoints = said.endpoints.or(file.endpoints).unwrap_or_default();
-        if endpoints.is_empty() {
-            endpoints.extend(DEFAULT_ENDPOINT.parse());
-        }
-        let (protocol, mut delivery) = (said.protocol.or(file.protocol), said.delivery.unwrap_or_default());
-        delivery.tls = said.certificates.or(file.certificates).files(problems);
-        let target = |endpoint: Endpoint| {
-            let protocol = protocol.unwrap_or_else(|| endpoint.usual_protocol());
-            Target { endpoint, protocol, delivery: delivery.clone() }
-        };
-        Self { off, targets: endpoints.into_iter().map(target).collect() }
-    }
-
-    /// Events go only where somebody says.
-    fn of_events(said: SaidOfSignal, file: SaidOfSignal, problems: &mut Vec<String>) -> Self {
-        let off = said.endpoints.as_ref().or(file.endpoints.as_ref()).is_none_or(Vec::is_empty);
-        let mut own = Vec::new();
-        let mut config = Self::of(said, file, &mut own);
-        if off {
-            config.off = Some("no receiver of events is named".to_owned());
-        } else {
-            // A general variable is one problem.
-            problems
-                .extend(own.into_iter().filter(|problem| !problems.contains(problem)).collect::<Vec<_>>());
-        }
-        config
-    }
-
-    /// Sends to these instead, by this protocol if one is named.
-    pub fn send_to(&mut self, endpoints: &[Endpoint], protocol: Option<Protocol>) {
-        let delivery = self.targets.first().map(|target| target.delivery.clone()).unwrap_or_default();
-        if !endpoints.is_empty() {
-            let target = |endpoint: &Endpoint| {
-                let protocol = endpoint.usual_protocol();
-                Target { endpoint: endpoint.clone(), protocol, delivery: delivery.clone() }
-            };
-            self.targets = endpoints.iter().map(target).collect();
-        }
-        for target in &mut self.targets {
-            target.protocol = protocol.unwrap_or(target.protocol);
-        }
     }
 }
