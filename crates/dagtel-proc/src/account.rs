@@ -50,6 +50,13 @@ struct Member {
     escaped: bool,
 }
 
+impl Member {
+    /// Processor time of it and of those that it waited for.
+    fn time(&self) -> Duration {
+        self.latest.own + self.latest.waited
+    }
+}
+
 /// What is known of a tree of processes.
 #[derive(Debug)]
 pub(crate) struct Account {
@@ -223,25 +230,29 @@ impl Account {
         let look = self.look;
         self.gone.extend(self.members.extract_if(.., |_, member| member.look != look));
         let gone = std::mem::take(&mut self.gone);
-        let mut owed = BTreeMap::<u32, Duration>::new();
+        let mut owed = BTreeMap::<u32, Vec<Member>>::new();
         for member in gone.values() {
-            let time = member.latest.own + member.latest.waited;
             match self.living_ancestor(member, &gone) {
-                Some(pid) => *owed.entry(pid).or_default() += time,
-                None => self.cpu_lost += time,
+                Some(pid) => owed.entry(pid).or_default().push(*member),
+                None => self.cpu_lost += member.time(),
             }
         }
-        for (pid, time) in owed {
+        for (pid, dead) in owed {
             let Some(ancestor) = self.members.get_mut(&pid) else { continue };
             // The look may have read the ancestor before its child ended.
-            ancestor.latest.waited = waited(pid).unwrap_or_default().max(ancestor.latest.waited);
+            let Some(waited) = waited(pid) else {
+                // It has ended itself since, and who waited for it has their time too. The next look will know.
+                self.gone.extend(dead.into_iter().map(|member| (member.latest.pid, member)));
+                continue;
+            };
+            ancestor.latest.waited = waited.max(ancestor.latest.waited);
             let given = ancestor.latest.waited.saturating_sub(ancestor.waited_before);
+            let time: Duration = dead.iter().map(Member::time).sum();
             if time > given + ROUNDING {
                 self.cpu_lost += time - given;
             }
         }
-        let living: Duration =
-            self.members.values().map(|member| member.latest.own + member.latest.waited).sum();
+        let living: Duration = self.members.values().map(Member::time).sum();
         let cpu = (living + self.cpu_lost).saturating_sub(self.cpu_before);
         self.usage.cpu = self.usage.cpu.max(cpu);
     }

@@ -107,6 +107,19 @@ fn time_of_the_dead_counts_once() {
 }
 
 #[test]
+fn time_of_the_dead_counts_once_though_their_parent_ended_during_the_look() {
+    let mut account = Account::new(1, false, false);
+    look(&mut account, &[(1, 0, 1, 1, 5, 0), (2, 1, 1, 1, 50, 0), (3, 2, 1, 1, 25, 0)]);
+    account.begin(false);
+    account.process(reading((1, 0, 1, 1, 5, 0)));
+    account.process(reading((2, 1, 1, 1, 50, 0)));
+    // The last one is gone, and by now so is its parent.
+    account.end(true, |pid| (pid != 2).then_some(Duration::ZERO));
+    look(&mut account, &[(1, 0, 1, 1, 5, 76)]);
+    assert_eq!(account.usage().cpu, ticks(81), "the root has waited for both");
+}
+
+#[test]
 fn whoever_loses_its_parent_has_escaped_once() {
     let usage = after(&[
         &[(1, 0, 1, 1, 0, 0), (2, 1, 1, 1, 0, 0), (3, 2, 7, 7, 0, 0)],
@@ -124,7 +137,7 @@ fn an_id_that_is_used_again_is_another_process() {
     account.begin(false);
     account.process(reading((1, 0, 1, 1, 0, 0)));
     account.process(Reading { start: 2, ..reading((2, 1, 20, 20, 4, 0)) });
-    account.end(true, |_| None);
+    account.end(true, |_| Some(Duration::ZERO));
     let usage = account.usage();
     assert_eq!((usage.processes.seen, usage.cpu), (3, ticks(34)));
     assert_eq!(usage.current / MB, 21);
