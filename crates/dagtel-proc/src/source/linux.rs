@@ -109,8 +109,7 @@ impl Source {
         account.begin(shares);
         let mut scan = self.scans.then(|| self.scan());
         // What was seen before is looked at even if it has another parent by now.
-        // The oldest come first, among them the root, should the time not suffice for all.
-        let mut queue: Vec<u32> = self.known.keys().rev().copied().collect();
+        let mut queue = self.youngest_first();
         let mut whole = true;
         while let Some(pid) = queue.pop() {
             if until.is_some_and(|until| Instant::now() >= until) {
@@ -137,6 +136,16 @@ impl Source {
             let stat = parse::stat(known.get(&pid)?.files.stat(text).ok()?)?;
             Some(parse::ticks(stat.waited, ticks))
         });
+    }
+
+    /// What was seen before, to be taken from the end: the oldest are read first, should the time not suffice for all, and
+    /// parents before their children. The other way round, a child could be read and then, once its parent has waited for
+    /// it, its time once more with the parent's. The ids say nothing of age: they begin again when they are used up.
+    pub(super) fn youngest_first(&self) -> Vec<u32> {
+        let mut pids: Vec<u32> = self.known.keys().copied().collect();
+        let age = |pid: &u32| (self.known.get(pid).and_then(|known| known.start), *pid);
+        pids.sort_unstable_by_key(|pid| std::cmp::Reverse(age(pid)));
+        pids
     }
 
     /// Reads one known process and returns how many threads it has, or forgets it.

@@ -83,6 +83,17 @@ fn a_reused_id_is_noticed_whether_its_files_are_open_or_not() {
 }
 
 #[test]
+fn parents_are_read_before_children_with_lower_ids() {
+    let proc = FakeProc::new();
+    proc.put(ROOT, 1, 10, 1, Some(&[ROOT - 7]));
+    proc.put(ROOT - 7, ROOT, 20, 1, Some(&[ROOT - 3]));
+    proc.put(ROOT - 3, ROOT - 7, 30, 1, Some(&[]));
+    let mut source = proc.source(ROOT, &Budget::none());
+    looks(&mut source, &mut Account::new(ROOT, false, false));
+    assert_eq!(source.youngest_first(), [ROOT - 3, ROOT - 7, ROOT]);
+}
+
+#[test]
 fn an_id_that_another_child_has_got_is_a_new_process() {
     let proc = FakeProc::new();
     proc.put(ROOT, 1, 10, 1, Some(&[ROOT + 1]));
