@@ -109,8 +109,8 @@ fn fuzz(programs: &Path, target: &str, seconds: u64) -> Result<()> {
     program.args(BOUNDS).arg(format!("-max_total_time={seconds}"));
     program.arg(format!("-artifact_prefix={}/", found.display())).arg(&corpus).args(seeds);
     // It ends without cleaning up after itself, and a backtrace would push what was found out of the log's end.
-    program.env("TMPDIR", &scratch).env("RUST_BACKTRACE", "0").stdout(file).stderr(file_too);
-    program.env("GLIBC_TUNABLES", LARGE_APART);
+    program.env("TMPDIR", &scratch).env("RUST_BACKTRACE", "0").env("GLIBC_TUNABLES", LARGE_APART);
+    program.stdout(file).stderr(file_too);
     let outcome = run_through(&mut program);
     fs::remove_dir_all(&scratch).map_err(at("Clearing", &scratch))?;
     let Err(Failure(message)) = outcome else {

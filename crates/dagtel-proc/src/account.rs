@@ -159,7 +159,7 @@ impl Account {
     }
 
     /// The look is over. If it is not `whole`, it says only how large single processes have been. `waited` reads again
-    /// what a process has got from children it waited for.
+    /// what a process has got from children it waited for, or `None` if it has ended since it was looked at.
     pub(crate) fn end(&mut self, whole: bool, waited: impl FnMut(u32) -> Option<Duration>) {
         let looked = self.members.values().filter(|member| member.look == self.look);
         let Some(largest) = looked.clone().map(|member| member.mark.max(member.latest.rss)).max() else {

@@ -118,7 +118,8 @@ impl Budget {
 }
 
 /// Whether this writer is one of those that take a first look: of up to twice [`limits::LOOKERS`] every one, of more every
-/// second, fourth and so on, by how many there are. So what nobody has seen is an eighth of it all at most.
+/// second, fourth and so on, by how many there are. So what nobody has seen is about an eighth of it all at most: two that
+/// come at the same moment may pass over a number.
 fn chosen(context: &Context) -> bool {
     let layout = &context.layout;
     match layout.fs.metadata(&layout.writers).ok().and_then(|meta| meta.directories) {

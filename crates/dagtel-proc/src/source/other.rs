@@ -45,7 +45,7 @@ impl Source {
         self.refresh(ProcessesToUpdate::Some(&[Pid::from_u32(root)]));
         account.begin(false);
         self.visit(root, account);
-        account.end(true, |_| None);
+        account.end(true, nothing_waited);
     }
 
     /// Reads the whole tree, up to a moment if there is one.
@@ -73,7 +73,7 @@ impl Source {
                 }
             }
         }
-        account.end(true, |_| None);
+        account.end(true, nothing_waited);
     }
 
     fn refresh(&mut self, which: ProcessesToUpdate<'_>) {
@@ -102,6 +102,11 @@ impl Source {
         });
         true
     }
+}
+
+/// Nobody gets the time of its children here: what the dead had is theirs alone.
+fn nothing_waited(_pid: u32) -> Option<Duration> {
+    Some(Duration::ZERO)
 }
 
 /// Not known here.

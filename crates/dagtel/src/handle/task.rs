@@ -151,8 +151,10 @@ impl TaskHandle {
     }
 
     fn end(&mut self, state: TaskState, error: Option<Exception>) {
-        let tracked = self.0.as_mut().and_then(|running| Some((running.tracked.take()?, running)));
-        let totals = tracked.map(|(tracked, running)| running.used(&tracked.stop(), []));
+        let totals = self.0.as_mut().and_then(|running| {
+            let tracked = running.tracked.take()?;
+            Some(running.used(&tracked.stop(), []))
+        });
         self.end_after(state, error, totals.unwrap_or_default());
     }
 
